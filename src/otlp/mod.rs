@@ -13,8 +13,11 @@
 
 mod malformed;
 pub mod schema;
+mod validate;
+pub mod wire;
 
 pub use malformed::Malformed;
+pub use validate::{MAX_DEPTH, validate};
 
 /// What an export request carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
