@@ -14,10 +14,14 @@
 mod malformed;
 pub mod schema;
 mod validate;
+mod value;
+mod view;
 pub mod wire;
 
 pub use malformed::Malformed;
 pub use validate::{MAX_DEPTH, validate};
+pub use value::{AttrView, Attributes, Elements, Entries, ValueView};
+pub use view::{EventView, LinkView, RequestView, ResourceView, ScopeView, SpanView};
 
 /// What an export request carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

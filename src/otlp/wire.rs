@@ -77,20 +77,48 @@ impl<'a> Fields<'a> {
 
     /// Reads on to the next length-delimited field of this number. Others are stepped over.
     #[inline]
-    pub(crate) fn next_len(&mut self, number: u32) -> Option<&'a [u8]> {
+    pub(crate) fn next_part(&mut self, number: u32) -> Option<Part<'a>> {
         let short = tag_byte(number);
         loop {
-            if let Some((&tag, after)) = self.rest.split_first()
+            let before = self.rest;
+            if let Some((&tag, after)) = before.split_first()
                 && tag == short
-                && let Some((bytes, after)) = take_len(after)
+                && let Some((body, after)) = take_len(after)
             {
                 self.rest = after;
-                return Some(bytes);
+                return Some(Part::new(before, body, after));
             }
             match self.next()? {
-                (found, Value::Len(bytes)) if found == number => return Some(bytes),
+                (found, Value::Len(body)) if found == number => {
+                    return Some(Part::new(before, body, self.rest));
+                }
                 _ => {}
             }
+        }
+    }
+
+    /// The same without its place.
+    #[inline]
+    pub(crate) fn next_len(&mut self, number: u32) -> Option<&'a [u8]> {
+        self.next_part(number).map(|part| part.body)
+    }
+}
+
+/// A length-delimited field and how much stands before its body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part<'a> {
+    /// Bytes of tag and length.
+    pub(crate) head: usize,
+    /// What the length counts.
+    pub(crate) body: &'a [u8],
+}
+
+impl<'a> Part<'a> {
+    #[inline]
+    fn new(before: &'a [u8], body: &'a [u8], after: &'a [u8]) -> Self {
+        Part {
+            head: before.len() - after.len() - body.len(),
+            body,
         }
     }
 }

@@ -1,0 +1,318 @@
+//! Trace requests read in place: resource ▸ scope ▸ span ▸ attribute, borrowed from the bytes.
+//!
+//! Protobuf's rules for what comes twice are kept, so that a view says what a decoded struct would: of a repeated scalar
+//! the last counts, parts of a repeated message (a resource, a scope, a status, an attribute's value) are one message,
+//! and of a `oneof` the last member counts.
+//!
+//! **Bounds.** No allocation. A span is read in one pass over its fields; attributes, events and links are read when they
+//! are iterated, values when they are asked for.
+//! **Invariant.** Of validated bytes everything is read. Of others reading stops quietly at what is broken.
+//! **Not here.** UTF-8 checks (`validate` made them), log records and metrics, which only the splice touches.
+
+use crate::otlp::value::{Attributes, text};
+use crate::otlp::wire::{Fields, Value, take_len, take8};
+
+/// An `ExportTraceServiceRequest`.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestView<'a> {
+    body: &'a [u8],
+}
+
+impl<'a> RequestView<'a> {
+    /// Views a request's bytes.
+    #[must_use]
+    pub fn new(request: &'a [u8]) -> Self {
+        RequestView { body: request }
+    }
+
+    /// The spans by resource, in order of arrival.
+    pub fn resource_groups(&self) -> impl Iterator<Item = ResourceView<'a>> + use<'a> {
+        messages(self.body, 1).map(ResourceView::new)
+    }
+}
+
+/// A `ResourceSpans`: a resource and the spans that it sent.
+#[derive(Clone, Copy, Debug)]
+pub struct ResourceView<'a> {
+    group: &'a [u8],
+}
+
+impl<'a> ResourceView<'a> {
+    pub(crate) fn new(group: &'a [u8]) -> Self {
+        ResourceView { group }
+    }
+
+    /// The resource's attributes.
+    #[must_use]
+    pub fn attributes(&self) -> Attributes<'a> {
+        Attributes::nested(self.group, 1, 1)
+    }
+
+    /// The schema of the resource; read when asked, in one pass over the group's scopes.
+    #[must_use]
+    pub fn schema_url(&self) -> &'a [u8] {
+        last(self.group, 3)
+    }
+
+    /// The spans by scope, in order of arrival.
+    pub fn scope_groups(&self) -> impl Iterator<Item = ScopeView<'a>> + use<'a> {
+        messages(self.group, 2).map(ScopeView::new)
+    }
+}
+
+/// A `ScopeSpans`: an instrumentation scope and the spans that it made.
+#[derive(Clone, Copy, Debug)]
+pub struct ScopeView<'a> {
+    group: &'a [u8],
+}
+
+impl<'a> ScopeView<'a> {
+    pub(crate) fn new(group: &'a [u8]) -> Self {
+        ScopeView { group }
+    }
+
+    /// Name and version; read when asked, in one pass over the lengths of the group's spans.
+    #[must_use]
+    pub fn name_and_version(&self) -> (&'a [u8], &'a [u8]) {
+        messages(self.group, 1).flat_map(Fields::new).fold(
+            (&[][..], &[][..]),
+            |(name, version), field| match field {
+                (1, Value::Len(name)) => (name, version),
+                (2, Value::Len(version)) => (name, version),
+                _ => (name, version),
+            },
+        )
+    }
+
+    /// The scope's attributes.
+    #[must_use]
+    pub fn attributes(&self) -> Attributes<'a> {
+        Attributes::nested(self.group, 1, 3)
+    }
+
+    /// The schema of the scope's telemetry; read when asked, as [`ScopeView::name_and_version`] is.
+    #[must_use]
+    pub fn schema_url(&self) -> &'a [u8] {
+        last(self.group, 3)
+    }
+
+    /// The spans in order of arrival.
+    pub fn spans(&self) -> impl Iterator<Item = SpanView<'a>> + use<'a> {
+        messages(self.group, 2).map(SpanView::decode)
+    }
+}
+
+/// A span. Ids are as long as the sender made them; names are UTF-8.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SpanView<'a> {
+    /// The trace; sixteen bytes if it is valid.
+    pub trace_id: &'a [u8],
+    /// The span itself; eight bytes if it is valid.
+    pub span_id: &'a [u8],
+    /// Its parent; empty for a root.
+    pub parent_span_id: &'a [u8],
+    /// W3C trace state.
+    pub trace_state: &'a [u8],
+    /// What it did.
+    pub name: &'a [u8],
+    /// The number of its `SpanKind`; 0 is unspecified.
+    pub kind: u32,
+    /// When it started, unix nanoseconds.
+    pub start: u64,
+    /// When it ended, unix nanoseconds.
+    pub end: u64,
+    /// The number of its `StatusCode`: 0 unset, 1 ok, 2 error.
+    pub status_code: u32,
+    /// What went wrong, in the program's words.
+    pub status_message: &'a [u8],
+    /// W3C trace flags in the lowest byte, and whether the parent is remote above them.
+    pub flags: u32,
+    // from the first of its kind on
+    attributes: &'a [u8],
+    events: &'a [u8],
+    links: &'a [u8],
+}
+
+impl<'a> SpanView<'a> {
+    /// Reads a span's fields in one pass.
+    #[inline]
+    #[must_use]
+    pub fn decode(span: &'a [u8]) -> Self {
+        let mut view = SpanView::default();
+        let mut rest = span;
+        while let Some((&tag, after)) = rest.split_first() {
+            // the fields of nearly every span, by the one byte of their tag
+            let quick = match tag {
+                0x4a => {
+                    if view.attributes.is_empty() {
+                        view.attributes = rest;
+                    }
+                    take_len(after).map(|(_, next)| next)
+                }
+                0x0a => assign(&mut view.trace_id, take_len(after)),
+                0x12 => assign(&mut view.span_id, take_len(after)),
+                0x22 => assign(&mut view.parent_span_id, take_len(after)),
+                0x2a => assign(&mut view.name, take_len(after)),
+                0x39 => assign(&mut view.start, take8(after)),
+                0x41 => assign(&mut view.end, take8(after)),
+                _ => view.rarely(rest),
+            };
+            match quick {
+                Some(next) => rest = next,
+                None => break,
+            }
+        }
+        view
+    }
+
+    /// Reads a field of any other form; answers what follows.
+    fn rarely(&mut self, rest: &'a [u8]) -> Option<&'a [u8]> {
+        let mut fields = Fields::new(rest);
+        match fields.next()? {
+            (1, Value::Len(id)) => self.trace_id = id,
+            (2, Value::Len(id)) => self.span_id = id,
+            (3, Value::Len(state)) => self.trace_state = state,
+            (4, Value::Len(id)) => self.parent_span_id = id,
+            (5, Value::Len(name)) => self.name = name,
+            (6, Value::Varint(kind)) => self.kind = low32(kind),
+            (7, Value::Fixed64(time)) => self.start = time,
+            (8, Value::Fixed64(time)) => self.end = time,
+            (9, Value::Len(_)) if self.attributes.is_empty() => self.attributes = rest,
+            (11, Value::Len(_)) if self.events.is_empty() => self.events = rest,
+            (13, Value::Len(_)) if self.links.is_empty() => self.links = rest,
+            (15, Value::Len(status)) => self.status(status),
+            (16, Value::Fixed32(flags)) => self.flags = flags,
+            _ => {}
+        }
+        Some(fields.rest())
+    }
+
+    fn status(&mut self, status: &'a [u8]) {
+        for field in Fields::new(status) {
+            match field {
+                (2, Value::Len(message)) => self.status_message = message,
+                (3, Value::Varint(code)) => self.status_code = low32(code),
+                _ => {}
+            }
+        }
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn name_str(&self) -> &'a str {
+        text(self.name)
+    }
+
+    /// Its attributes.
+    #[inline]
+    #[must_use]
+    pub fn attributes(&self) -> Attributes<'a> {
+        Attributes::of(self.attributes, 9)
+    }
+
+    /// What happened during it.
+    pub fn events(&self) -> impl Iterator<Item = EventView<'a>> + use<'a> {
+        messages(self.events, 11).map(EventView::decode)
+    }
+
+    /// What it points to.
+    pub fn links(&self) -> impl Iterator<Item = LinkView<'a>> + use<'a> {
+        messages(self.links, 13).map(LinkView::decode)
+    }
+}
+
+/// An event of a span.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EventView<'a> {
+    /// When it happened, unix nanoseconds.
+    pub time: u64,
+    /// What happened.
+    pub name: &'a [u8],
+    event: &'a [u8],
+}
+
+impl<'a> EventView<'a> {
+    fn decode(event: &'a [u8]) -> Self {
+        let mut view = EventView {
+            event,
+            ..EventView::default()
+        };
+        for field in Fields::new(event) {
+            match field {
+                (1, Value::Fixed64(time)) => view.time = time,
+                (2, Value::Len(name)) => view.name = name,
+                _ => {}
+            }
+        }
+        view
+    }
+
+    /// Its attributes; the splice does not edit them.
+    #[must_use]
+    pub fn attributes(&self) -> Attributes<'a> {
+        Attributes::fixed(self.event, 3)
+    }
+}
+
+/// A link of a span to another.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LinkView<'a> {
+    /// The other's trace.
+    pub trace_id: &'a [u8],
+    /// The other span.
+    pub span_id: &'a [u8],
+    /// W3C trace state of the other.
+    pub trace_state: &'a [u8],
+    /// W3C trace flags, as in [`SpanView::flags`].
+    pub flags: u32,
+    link: &'a [u8],
+}
+
+impl<'a> LinkView<'a> {
+    fn decode(link: &'a [u8]) -> Self {
+        let mut view = LinkView {
+            link,
+            ..LinkView::default()
+        };
+        for field in Fields::new(link) {
+            match field {
+                (1, Value::Len(id)) => view.trace_id = id,
+                (2, Value::Len(id)) => view.span_id = id,
+                (3, Value::Len(state)) => view.trace_state = state,
+                (6, Value::Fixed32(flags)) => view.flags = flags,
+                _ => {}
+            }
+        }
+        view
+    }
+
+    /// Its attributes; the splice does not edit them.
+    #[must_use]
+    pub fn attributes(&self) -> Attributes<'a> {
+        Attributes::fixed(self.link, 4)
+    }
+}
+
+/// The length-delimited fields of this number.
+fn messages(message: &[u8], number: u32) -> impl Iterator<Item = &[u8]> {
+    let mut fields = Fields::new(message);
+    std::iter::from_fn(move || fields.next_len(number))
+}
+
+/// The last length-delimited field of this number, or nothing.
+fn last(message: &[u8], number: u32) -> &[u8] {
+    messages(message, number).last().unwrap_or_default()
+}
+
+/// Keeps what was read; answers what follows.
+#[inline]
+fn assign<'a, T>(slot: &mut T, read: Option<(T, &'a [u8])>) -> Option<&'a [u8]> {
+    let (value, next) = read?;
+    *slot = value;
+    Some(next)
+}
+
+/// The 32 bits of an enum, which `protobuf` cuts out of whatever varint was sent.
+fn low32(value: u64) -> u32 {
+    u32::try_from(value & u64::from(u32::MAX)).unwrap_or_default()
+}
