@@ -11,17 +11,21 @@
 //! **Invariants.** What [`validate`] accepted, the views read without failing. Unknown fields survive (R-STR-4).
 //! **Not here.** Meaning of attributes (`scan`), sockets, compression (`pipeline`).
 
+mod edit;
 mod malformed;
 pub mod schema;
+mod splice;
 mod validate;
 mod value;
 mod view;
 pub mod wire;
 
+pub use edit::{Edits, NewValue, encode_span_attribute};
 pub use malformed::Malformed;
+pub use splice::{Edit, Splice};
 pub use validate::{MAX_DEPTH, validate};
 pub use value::{AttrView, Attributes, Elements, Entries, ValueView};
-pub use view::{EventView, LinkView, RequestView, ResourceView, ScopeView, SpanView};
+pub use view::{EventView, LinkView, RequestView, ResourceView, ScopeView, SpanBytes, SpanView};
 
 /// What an export request carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

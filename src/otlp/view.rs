@@ -102,6 +102,33 @@ impl<'a> ScopeView<'a> {
     }
 }
 
+/// A span that was not read yet.
+#[derive(Clone, Copy, Debug)]
+pub struct SpanBytes<'a> {
+    body: &'a [u8],
+}
+
+impl<'a> SpanBytes<'a> {
+    #[inline]
+    pub(crate) fn new(body: &'a [u8]) -> Self {
+        SpanBytes { body }
+    }
+
+    /// Its attributes, for those who need nothing else of it.
+    #[inline]
+    #[must_use]
+    pub fn attributes(self) -> Attributes<'a> {
+        Attributes::of(self.body, 9)
+    }
+
+    /// Reads its fields.
+    #[inline]
+    #[must_use]
+    pub fn view(self) -> SpanView<'a> {
+        SpanView::decode(self.body)
+    }
+}
+
 /// A span. Ids are as long as the sender made them; names are UTF-8.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SpanView<'a> {

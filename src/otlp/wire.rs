@@ -121,6 +121,13 @@ impl<'a> Part<'a> {
             body,
         }
     }
+
+    /// The length-delimited field that begins at `before` and ends where `after` begins.
+    pub(crate) fn last_of(before: &'a [u8], after: &'a [u8]) -> Option<Self> {
+        let (_, _, len) = key(before)?;
+        let (body, _) = take_len(len)?;
+        Some(Part::new(before, body, after))
+    }
 }
 
 impl<'a> Iterator for Fields<'a> {

@@ -1,0 +1,165 @@
+//! What may be done to the attributes of one message.
+
+use crate::otlp::AttrView;
+use crate::otlp::wire::{
+    FIXED64, LEN, VARINT, offset_in, put_key, put_len, put_varint, varint_len,
+};
+
+/// Cut so many bytes at a place, and put something there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Op {
+    pub(crate) at: usize,
+    pub(crate) skip: usize,
+    pub(crate) put: Put,
+}
+
+/// What an op puts in: a length, or a range of one of the splice's two buffers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Put {
+    #[default]
+    Nothing,
+    Length(usize),
+    Changed {
+        from: usize,
+        to: usize,
+    },
+    Added {
+        from: usize,
+        to: usize,
+    },
+}
+
+impl Put {
+    pub(crate) fn len(self) -> usize {
+        match self {
+            Put::Nothing => 0,
+            Put::Length(len) => varint_len(len as u64),
+            Put::Changed { from, to } | Put::Added { from, to } => to - from,
+        }
+    }
+}
+
+/// A value to be written.
+#[derive(Clone, Copy, Debug)]
+pub enum NewValue<'a> {
+    /// Text.
+    Str(&'a str),
+    /// Yes or no.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A number.
+    Double(f64),
+    /// What another attribute says, of any type.
+    Same(AttrView<'a>),
+}
+
+/// Collects the edits of one message's attributes. Several edits of one attribute: the last counts.
+#[derive(Debug)]
+pub struct Edits<'s> {
+    base: &'s [u8],
+    number: u32,
+    pending: &'s mut Vec<Op>,
+    changed: &'s mut Vec<u8>,
+    added: &'s mut Vec<u8>,
+}
+
+impl<'s> Edits<'s> {
+    pub(crate) fn new(
+        base: &'s [u8],
+        number: u32,
+        pending: &'s mut Vec<Op>,
+        changed: &'s mut Vec<u8>,
+        added: &'s mut Vec<u8>,
+    ) -> Self {
+        Edits {
+            base,
+            number,
+            pending,
+            changed,
+            added,
+        }
+    }
+
+    /// Adds an attribute. Whether the key is there already is the caller's to know.
+    pub fn insert(&mut self, key: &str, value: NewValue<'_>) {
+        put_attribute(self.added, self.number, key.as_bytes(), value);
+    }
+
+    /// Adds attributes of a span that were encoded beforehand by [`encode_span_attribute`].
+    #[inline]
+    pub fn insert_encoded(&mut self, attributes: &[u8]) {
+        debug_assert_eq!(self.number, 9, "encoded for a span");
+        self.added.extend_from_slice(attributes);
+    }
+
+    /// Gives an attribute another value; its place and key stay.
+    pub fn replace(&mut self, attribute: &AttrView<'_>, value: NewValue<'_>) {
+        let from = self.changed.len();
+        put_attribute(self.changed, self.number, attribute.key, value);
+        let to = self.changed.len();
+        self.change(attribute, Put::Changed { from, to });
+    }
+
+    /// Takes an attribute out.
+    pub fn remove(&mut self, attribute: &AttrView<'_>) {
+        self.change(attribute, Put::Nothing);
+    }
+
+    /// Attributes of other messages, of events, links or maps are not this message's to change: they are left alone.
+    fn change(&mut self, attribute: &AttrView<'_>, put: Put) {
+        let at = offset_in(self.base, attribute.body).wrapping_sub(attribute.head);
+        let skip = attribute.head + attribute.body.len();
+        let is_inside = at < self.base.len() && skip <= self.base.len() - at;
+        debug_assert!(
+            is_inside && attribute.head > 0,
+            "an attribute of this message"
+        );
+        if is_inside && attribute.head > 0 {
+            self.pending.push(Op { at, skip, put });
+        }
+    }
+}
+
+/// Appends an attribute of a span, ready for [`Edits::insert_encoded`].
+pub fn encode_span_attribute(out: &mut Vec<u8>, key: &str, value: NewValue<'_>) {
+    put_attribute(out, 9, key.as_bytes(), value);
+}
+
+fn put_attribute(out: &mut Vec<u8>, number: u32, key: &[u8], value: NewValue<'_>) {
+    let value_len = match value {
+        NewValue::Str(text) => len_size(text.len()),
+        NewValue::Bool(_) => 2,
+        NewValue::Int(int) => 1 + varint_len(int.cast_unsigned()),
+        NewValue::Double(_) => 9,
+        NewValue::Same(other) => other.value_parts().map(<[u8]>::len).sum(),
+    };
+    put_key(out, number, LEN);
+    put_varint(out, (len_size(key.len()) + len_size(value_len)) as u64);
+    put_len(out, 1, key);
+    put_key(out, 2, LEN);
+    put_varint(out, value_len as u64);
+    match value {
+        NewValue::Str(text) => put_len(out, 1, text.as_bytes()),
+        NewValue::Bool(bit) => {
+            put_key(out, 2, VARINT);
+            out.push(u8::from(bit));
+        }
+        NewValue::Int(int) => {
+            put_key(out, 3, VARINT);
+            put_varint(out, int.cast_unsigned());
+        }
+        NewValue::Double(number) => {
+            put_key(out, 4, FIXED64);
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        NewValue::Same(other) => other
+            .value_parts()
+            .for_each(|part| out.extend_from_slice(part)),
+    }
+}
+
+/// Bytes of a length-delimited field with a one-byte tag.
+fn len_size(len: usize) -> usize {
+    1 + varint_len(len as u64) + len
+}
