@@ -12,10 +12,25 @@
 
 mod batch;
 mod component;
+pub mod compression;
+mod delivery;
+mod factory;
+mod partial;
+mod queue;
 mod reservation;
+mod retry;
 mod verdict;
 
 pub use batch::Batch;
 pub use component::{BoxFuture, Component, Consumer, Exporter, Fanout, Outgoing};
+pub use delivery::{BatchSettings, BatchSizer, Delivery, DeliveryComponent, DeliverySettings};
+pub use factory::{
+    BuildContext, BuiltProcessor, ComponentId, Configure, Connector, ConnectorConfig, ConnectorFactory, Described,
+    ExporterConfig, ExporterFactory, ExtensionConfig, ExtensionFactory, Outputs, ProcessorConfig, ProcessorFactory,
+    ReceiverConfig, ReceiverFactory,
+};
+pub use partial::PartialSuccess;
+pub use queue::{Queue, QueueSettings, Queued, Sizer, Slot};
 pub use reservation::{Completion, Held, Outcome, Reservation};
+pub use retry::{Backoff, RetrySettings};
 pub use verdict::{Cause, Verdict};

@@ -1,1 +1,20 @@
-//! To be furnished.
+//! From a configuration to a running service: the table of components, the plan, the build, the life.
+//!
+//! ```text
+//! Document ─▶ Plan (typed, names resolved, pipelines checked) ─▶ Service (built from the exporters backwards) ─▶ run
+//! ```
+//!
+//! **Invariants.** A plan without errors builds unless the machine itself refuses (a port in use, a full disk).
+//! **Not here.** What any component does.
+
+mod build;
+mod components;
+mod pipelines;
+mod plan;
+mod run;
+
+pub use build::Service;
+pub use components::{CONNECTORS, EXPORTERS, EXTENSIONS, PROCESSORS, RECEIVERS};
+pub use pipelines::PipelineId;
+pub use plan::{Plan, Planned};
+pub use run::{Ended, RunSettings, run};

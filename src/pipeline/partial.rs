@@ -1,0 +1,41 @@
+//! Partial success: what a next hop took, and what it did not.
+
+use crate::otlp::Signal;
+use crate::pipeline::Cause;
+use opentelemetry_proto::tonic::collector::{
+    logs::v1::ExportLogsServiceResponse, metrics::v1::ExportMetricsServiceResponse,
+    trace::v1::ExportTraceServiceResponse,
+};
+use prost::Message;
+
+/// A reply's `partial_success`: rejected items are lost for good, with zero it is a warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartialSuccess {
+    /// Spans, data points or log records that were not taken.
+    pub rejected: u64,
+    /// The next hop's words.
+    pub message: Cause,
+}
+
+impl PartialSuccess {
+    /// Reads an `Export…ServiceResponse`; `None` for full success, or for bytes that are no such message.
+    #[must_use]
+    pub fn decode(signal: Signal, bytes: &[u8]) -> Option<Self> {
+        let (rejected, message) = match signal {
+            Signal::Traces => {
+                let partial = ExportTraceServiceResponse::decode(bytes).ok()?.partial_success?;
+                (partial.rejected_spans, partial.error_message)
+            }
+            Signal::Metrics => {
+                let partial = ExportMetricsServiceResponse::decode(bytes).ok()?.partial_success?;
+                (partial.rejected_data_points, partial.error_message)
+            }
+            Signal::Logs => {
+                let partial = ExportLogsServiceResponse::decode(bytes).ok()?.partial_success?;
+                (partial.rejected_log_records, partial.error_message)
+            }
+        };
+        let rejected = u64::try_from(rejected).unwrap_or(0);
+        (rejected > 0 || !message.is_empty()).then(|| PartialSuccess { rejected, message: Cause::new(message) })
+    }
+}

@@ -1,0 +1,206 @@
+//! The pipelines of a plan: reading them, and checking that they fit together.
+
+use crate::base::{Place, Problems, nearest};
+use crate::config::Section;
+use crate::otlp::Signal;
+use crate::pipeline::ComponentId;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+/// A pipeline's name: its signal, and after a slash a name where there are several.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PipelineId {
+    /// What flows in it.
+    pub signal: Signal,
+    /// What follows the slash; empty for the only one.
+    pub name: String,
+}
+
+impl FromStr for PipelineId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let id: ComponentId = text.parse()?;
+        let signal = Signal::ALL.into_iter().find(|signal| signal.as_str() == id.kind);
+        let signal = signal.ok_or_else(|| format!("pipeline `{text}` carries no known signal"))?;
+        Ok(PipelineId { signal, name: id.name })
+    }
+}
+
+impl fmt::Display for PipelineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.signal.as_str())?;
+        if self.name.is_empty() { Ok(()) } else { write!(f, "/{}", self.name) }
+    }
+}
+
+/// A pipeline as written.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct PipelineConfig {
+    receivers: Vec<String>,
+    processors: Vec<String>,
+    exporters: Vec<String>,
+}
+
+/// A pipeline with its components' ids.
+#[derive(Clone, Debug)]
+pub(super) struct Pipeline {
+    pub(super) id: PipelineId,
+    pub(super) receivers: Vec<ComponentId>,
+    pub(super) processors: Vec<ComponentId>,
+    pub(super) exporters: Vec<ComponentId>,
+}
+
+/// What is known of the components when pipelines are checked.
+pub(super) struct Known<'a> {
+    /// Ids in each section, with the signals that the component takes.
+    pub(super) receivers: BTreeMap<&'a ComponentId, &'static [Signal]>,
+    pub(super) processors: BTreeMap<&'a ComponentId, &'static [Signal]>,
+    pub(super) exporters: BTreeMap<&'a ComponentId, &'static [Signal]>,
+    /// Connectors: what they take, what they give.
+    pub(super) connectors: BTreeMap<&'a ComponentId, (&'static [Signal], &'static [Signal])>,
+}
+
+/// Reads `service.pipelines`, noting what does not fit.
+pub(super) fn read(section: &Section<'_>, known: &Known<'_>, problems: &mut Problems) -> Vec<Pipeline> {
+    let mut pipelines = Vec::new();
+    for (key, section) in section.entries() {
+        let id = match key.parse::<PipelineId>() {
+            Ok(id) => id,
+            Err(message) => {
+                problems.error(section.place(), message, "pipelines are named traces, metrics or logs, or traces/NAME");
+                continue;
+            }
+        };
+        let Some(config) = section.parse::<PipelineConfig>(&[], problems) else { continue };
+        let pipeline = Pipeline {
+            receivers: ids(&config.receivers, &section, "receivers", problems),
+            processors: ids(&config.processors, &section, "processors", problems),
+            exporters: ids(&config.exporters, &section, "exporters", problems),
+            id,
+        };
+        check(&pipeline, &section.place(), known, problems);
+        pipelines.push(pipeline);
+    }
+    if pipelines.is_empty() && !problems.has_errors() {
+        let help = "add for example `traces: {receivers: [otlp], exporters: [debug]}`";
+        problems.error(section.place(), "no pipeline is defined", help);
+    }
+    check_connectors(&pipelines, known, &section.place(), problems);
+    pipelines
+}
+
+fn ids(names: &[String], section: &Section<'_>, key: &str, problems: &mut Problems) -> Vec<ComponentId> {
+    let mut seen = BTreeSet::new();
+    let mut ids = Vec::new();
+    for name in names {
+        match name.parse::<ComponentId>() {
+            Ok(id) if seen.insert(id.clone()) => ids.push(id),
+            Ok(id) => {
+                let message = format!("`{id}` stands twice");
+                problems.error(section.place().below(key), message, "name each component once in a pipeline");
+            }
+            Err(message) => problems.error(section.place().below(key), message, ""),
+        }
+    }
+    ids
+}
+
+fn check(pipeline: &Pipeline, place: &Place, known: &Known<'_>, problems: &mut Problems) {
+    let signal = pipeline.id.signal;
+    if pipeline.receivers.is_empty() {
+        problems.error(place.clone(), "pipeline has no receiver", "name at least one under `receivers`");
+    }
+    if pipeline.exporters.is_empty() {
+        problems.error(place.clone(), "pipeline has no exporter", "name at least one under `exporters`");
+    }
+    let gives = |id: &ComponentId| known.connectors.get(id).map(|(_, outputs)| *outputs);
+    let takes = |id: &ComponentId| known.connectors.get(id).map(|(inputs, _)| *inputs);
+    let roles: [(&str, &[ComponentId], &dyn Fn(&ComponentId) -> Option<&'static [Signal]>); 3] = [
+        ("receivers", &pipeline.receivers, &|id| known.receivers.get(id).copied().or_else(|| gives(id))),
+        ("processors", &pipeline.processors, &|id| known.processors.get(id).copied()),
+        ("exporters", &pipeline.exporters, &|id| known.exporters.get(id).copied().or_else(|| takes(id))),
+    ];
+    for (key, ids, signals_of) in roles {
+        for id in ids {
+            let place = place.below(key);
+            match signals_of(id) {
+                None => problems.error(place, format!("`{id}` is not defined"), help_for(id, key, known)),
+                Some(signals) if !signals.contains(&signal) => {
+                    let names: Vec<_> = signals.iter().map(|s| s.as_str()).collect();
+                    let message = format!("`{id}` does not work with {}", signal.as_str());
+                    problems.error(place, message, format!("it works with {}", names.join(", ")));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+fn help_for(id: &ComponentId, key: &str, known: &Known<'_>) -> String {
+    let defined = match key {
+        "receivers" => &known.receivers,
+        "processors" => &known.processors,
+        _ => &known.exporters,
+    };
+    let connectors = known.connectors.keys().filter(|_| key != "processors");
+    let names: Vec<String> = defined.keys().chain(connectors).map(ToString::to_string).collect();
+    match nearest(&id.to_string(), names.iter().map(String::as_str)) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("define it under `{key}:` (or `connectors:`) at the top level"),
+    }
+}
+
+/// A connector must stand at both ends, and following connectors must not lead back.
+fn check_connectors(pipelines: &[Pipeline], known: &Known<'_>, place: &Place, problems: &mut Problems) {
+    for connector in known.connectors.keys() {
+        let fed = pipelines.iter().any(|p| p.exporters.contains(connector));
+        let read = pipelines.iter().any(|p| p.receivers.contains(connector));
+        if read && !fed {
+            let message = format!("connector `{connector}` is a receiver, but no pipeline exports to it");
+            problems.error(place.clone(), message, "name it under `exporters` of the pipeline before it");
+        }
+    }
+    if let Some(path) = find_cycle(pipelines, known) {
+        let names: Vec<_> = path.iter().map(ToString::to_string).collect();
+        let message = format!("pipelines form a cycle: {}", names.join(" → "));
+        problems.error(place.clone(), message, "take a connector out of one of them");
+    }
+}
+
+/// Depth-first search over pipelines joined by connectors; O(pipelines × connectors).
+fn find_cycle<'a>(pipelines: &'a [Pipeline], known: &Known<'_>) -> Option<Vec<&'a PipelineId>> {
+    fn visit<'a>(
+        at: usize,
+        pipelines: &'a [Pipeline],
+        known: &Known<'_>,
+        path: &mut Vec<usize>,
+        done: &mut BTreeSet<usize>,
+    ) -> Option<Vec<&'a PipelineId>> {
+        if let Some(start) = path.iter().position(|p| *p == at) {
+            let cycle = path.iter().skip(start).chain([&at]);
+            return Some(cycle.filter_map(|p| pipelines.get(*p)).map(|p| &p.id).collect());
+        }
+        if !done.insert(at) {
+            return None;
+        }
+        path.push(at);
+        let connectors = pipelines.get(at)?.exporters.iter().filter(|id| known.connectors.contains_key(id));
+        for connector in connectors {
+            for (next, pipeline) in pipelines.iter().enumerate() {
+                if pipeline.receivers.contains(connector)
+                    && let Some(cycle) = visit(next, pipelines, known, path, done)
+                {
+                    return Some(cycle);
+                }
+            }
+        }
+        path.pop();
+        None
+    }
+    let mut done = BTreeSet::new();
+    (0..pipelines.len()).find_map(|start| visit(start, pipelines, known, &mut Vec::new(), &mut done))
+}
