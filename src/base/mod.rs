@@ -1,9 +1,16 @@
 //! The words that every folder shares: ids, time, sizes, secrets, places and problems.
 
+pub mod duration;
 mod ids;
+mod place;
+mod problems;
+mod secret;
 mod size;
 mod time;
 
 pub use ids::{EdgeId, NodeId, SpanId, TraceId};
+pub use place::Place;
+pub use problems::{Problem, Problems, nearest};
+pub use secret::Secret;
 pub use size::ByteSize;
 pub use time::Nanos;
