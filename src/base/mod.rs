@@ -1,12 +1,19 @@
 //! The words that every folder shares: ids, time, sizes, secrets, places and problems.
 
+pub mod duration;
 mod ids;
 mod random;
+mod place;
+mod problems;
+mod secret;
 mod size;
 pub mod sync;
 mod time;
 
 pub use ids::{EdgeId, NodeId, SpanId, TraceId};
 pub use random::Random;
+pub use place::Place;
+pub use problems::{Problem, Problems, nearest};
+pub use secret::Secret;
 pub use size::ByteSize;
 pub use time::Nanos;
