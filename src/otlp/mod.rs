@@ -20,6 +20,9 @@ mod value;
 mod view;
 pub mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use edit::{Edits, NewValue, encode_span_attribute};
 pub use malformed::Malformed;
 pub use splice::{Edit, Splice};
