@@ -1,1 +1,5 @@
-//! To be furnished.
+//! What sends telemetry on.
+
+mod delivery;
+pub mod otlp;
+pub mod otlphttp;

@@ -14,6 +14,7 @@
 mod edit;
 pub mod json;
 mod malformed;
+pub mod split;
 pub mod schema;
 mod splice;
 mod validate;

@@ -289,10 +289,10 @@ impl Delivery {
         self.stop.send_replace(Some(until));
         self.queue.close();
         let tasks = std::mem::take(&mut *self.tasks.lock());
-        for task in tasks {
+        for mut task in tasks {
             // a moment longer than the deadline, so that a last try can report itself
             let grace = until.saturating_duration_since(Instant::now()) + Duration::from_millis(200);
-            if timeout(grace, task.finished()).await.is_err() {
+            if timeout(grace, &mut task).await.is_err() {
                 task.abort();
             }
         }

@@ -13,6 +13,7 @@
 use crate::base::sync::{AtomicBool, AtomicU64, Ordering};
 use crate::pipeline::reservation::{Held, Outcome};
 use crate::pipeline::{Batch, Cause, Verdict};
+use crate::telemetry::QueueReading;
 use crossbeam::queue::SegQueue;
 use std::sync::Arc;
 use std::time::Duration;
@@ -231,6 +232,24 @@ impl Queue {
     fn note_waiting_since(&self, at: Instant) {
         let us = u64::try_from(at.saturating_duration_since(self.born).as_micros()).unwrap_or(u64::MAX);
         self.waiting_since_us.store(us, Ordering::Relaxed);
+    }
+}
+
+impl QueueReading for Queue {
+    fn size(&self) -> u64 {
+        self.used()
+    }
+
+    fn capacity(&self) -> u64 {
+        self.settings.size
+    }
+
+    fn bytes(&self) -> u64 {
+        self.used_bytes()
+    }
+
+    fn oldest(&self) -> Option<Duration> {
+        Some(self.oldest_age()).filter(|age| !age.is_zero())
     }
 }
 

@@ -1,1 +1,3 @@
-//! To be furnished.
+//! What takes telemetry in.
+
+pub mod otlp;

@@ -15,7 +15,8 @@ use crate::pipeline::compression::{Encoding, compress};
 use crate::pipeline::{BoxFuture, Cause, Component, Exporter, Outgoing, Verdict};
 use crate::telemetry::ExporterMetrics;
 use body::GrpcBody;
-pub use config::OtlpExporterConfig;
+pub(in crate::exporters) use config::{encoding, headers};
+pub use config::{OtlpExporterConfig, configure};
 use connection::{Connection, ConnectionSettings};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE, USER_AGENT};
 use hyper::{Request, Uri};
@@ -77,7 +78,7 @@ impl Exporter for OtlpExporter {
             let call = self.request(request)?;
             let response = self.connection.send(call).await?;
             if let Some(partial) = reply::judge(signal, response).await? {
-                self.metrics.partial_success(signal, &partial);
+                partial.report(signal, &self.metrics);
             }
             Ok(())
         })

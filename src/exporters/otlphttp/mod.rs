@@ -9,9 +9,9 @@ use crate::exporters::otlp::USER_AGENT_VALUE;
 use crate::otlp::json;
 use crate::pipeline::compression::{Encoding, compress};
 use crate::pipeline::{BoxFuture, Cause, Component, Exporter, Outgoing, Verdict};
-use crate::telemetry::{ExporterMetrics, task};
+use crate::telemetry::{Clock, ExporterMetrics, task};
 use bytes::Bytes;
-pub use config::{BodyEncoding, OtlpHttpExporterConfig};
+pub use config::{BodyEncoding, OtlpHttpExporterConfig, configure};
 use http_body_util::Full;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Request, Uri};
@@ -27,6 +27,7 @@ pub struct OtlpHttpExporter {
     encoding: BodyEncoding,
     compression: Encoding,
     metrics: ExporterMetrics,
+    clock: Clock,
 }
 
 impl OtlpHttpExporter {
@@ -79,8 +80,8 @@ impl Exporter for OtlpHttpExporter {
                 let text = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
                 Verdict::Retry { after: None, source: Cause::new(format!("request failed: {text}")) }
             })?;
-            if let Some(partial) = reply::judge(request.signal, response).await? {
-                self.metrics.partial_success(request.signal, &partial);
+            if let Some(partial) = reply::judge(request.signal, response, self.clock.now()).await? {
+                partial.report(request.signal, &self.metrics);
             }
             Ok(())
         })

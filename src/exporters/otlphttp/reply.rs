@@ -1,5 +1,6 @@
 //! Judging an HTTP reply, as the OTLP specification has it ("OTLP/HTTP Response").
 
+use crate::base::Nanos;
 use crate::otlp::Signal;
 use crate::pipeline::{Cause, PartialSuccess, Verdict};
 use bytes::Bytes;
@@ -18,7 +19,7 @@ const LIMIT: usize = 4 << 20;
 pub(super) async fn judge(
     signal: Signal,
     response: Response<Incoming>,
-    now: SystemTime,
+    now: Nanos,
 ) -> Result<Option<PartialSuccess>, Verdict> {
     let (head, body) = response.into_parts();
     let body = Limited::new(body, LIMIT).collect().await.map(http_body_util::Collected::to_bytes);
@@ -55,11 +56,12 @@ fn words(body: &Bytes, is_json: bool) -> String {
 }
 
 /// `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3).
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+fn retry_after(headers: &HeaderMap, now: Nanos) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
     let date = httpdate::parse_http_date(value).ok()?;
+    let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(now.0);
     Some(date.duration_since(now).unwrap_or_default())
 }

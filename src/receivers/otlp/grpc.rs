@@ -79,7 +79,8 @@ async fn export(intake: &Intake, request: Request<Incoming>) -> Result<(), Refus
 }
 
 fn encoding(value: &HeaderValue) -> Result<Encoding, Refusal> {
-    let known = value.to_str().ok().and_then(Encoding::parse).filter(|e| *e != Encoding::Deflate);
+    let known = value.to_str().ok().and_then(Encoding::parse);
+    let known = known.filter(|known| *known != Encoding::Deflate);
     known.ok_or_else(|| {
         let what = format!("grpc-encoding {value:?} is not supported; use identity, gzip or zstd");
         Refusal::new(Code::Unimplemented, "unsupported_compression", what)

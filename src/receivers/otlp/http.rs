@@ -1,25 +1,70 @@
 //! OTLP over HTTP: three paths, protobuf or JSON, and replies in the request's encoding.
 
 use super::answer::{Encoding, Refusal, Reply, http_refusal, http_success};
+use super::cors::Cors;
 use super::intake::{Intake, no_pipeline};
+use crate::config::fragments::HttpServerConfig;
 use crate::otlp::{Signal, json};
 use crate::pipeline::compression;
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use tonic::Code;
 
 /// Where each signal is posted, indexed as [`Signal::ALL`].
 pub(super) type Paths = [String; 3];
 
+/// What is served on an HTTP port, and how.
+pub(super) struct HttpSettings {
+    paths: Paths,
+    cors: Cors,
+    /// Headers of every reply.
+    headers: HeaderMap,
+    config: HttpServerConfig,
+}
+
+impl HttpSettings {
+    pub(super) fn of(config: &HttpServerConfig, paths: Paths) -> Self {
+        let headers = config.response_headers.iter().filter_map(|(name, value)| {
+            Some((HeaderName::try_from(name).ok()?, HeaderValue::from_str(value.expose()).ok()?))
+        });
+        HttpSettings {
+            paths,
+            cors: Cors::new(config.cors.clone().unwrap_or_default()),
+            headers: headers.collect(),
+            config: config.clone(),
+        }
+    }
+}
+
 /// Answers one HTTP request.
-pub(super) async fn answer(intake: &Intake, paths: &Paths, request: Request<Incoming>) -> Response<Reply> {
+pub(super) async fn answer(
+    intake: &Intake,
+    settings: &HttpSettings,
+    request: Request<Incoming>,
+) -> Response<Reply> {
+    if let Some(preflight) = settings.cors.preflight(&request) {
+        return preflight;
+    }
+    let origin = settings.cors.allowed_origin(request.headers());
+    let mut response = answer_post(intake, settings, request).await;
+    settings.cors.permit(origin, response.headers_mut());
+    response.headers_mut().extend(settings.headers.clone());
+    response
+}
+
+async fn answer_post(
+    intake: &Intake,
+    settings: &HttpSettings,
+    request: Request<Incoming>,
+) -> Response<Reply> {
+    let paths = &settings.paths;
     let encoding = content_encoding_of(&request);
     let answered = match encoding {
         _ if !paths.iter().any(|p| p == request.uri().path()) => Err(unknown_path(request.uri().path(), paths)),
         _ if request.method() != Method::POST => Err(wrong_method(request.method())),
-        Some(encoding) => export(intake, paths, encoding, request).await.map(|()| encoding),
+        Some(encoding) => export(intake, settings, encoding, request).await.map(|()| encoding),
         None => Err(unknown_type(request.headers().get(CONTENT_TYPE))),
     };
     match answered {
@@ -69,17 +114,18 @@ fn content_encoding_of(request: &Request<Incoming>) -> Option<Encoding> {
 
 async fn export(
     intake: &Intake,
-    paths: &Paths,
+    settings: &HttpSettings,
     encoding: Encoding,
     request: Request<Incoming>,
 ) -> Result<(), Refusal> {
+    let paths = &settings.paths;
     let path = request.uri().path();
     let found = Signal::ALL.into_iter().zip(paths).find(|(_, p)| *p == path);
     let Some((signal, _)) = found else { return Err(unknown_path(path, paths)) };
     if intake.consumer(signal).is_none() {
         return Err(no_pipeline(signal));
     }
-    let compression = compression_of(&request)?;
+    let compression = compression_of(&request, settings)?;
     let (bytes, share) = intake.read(request.into_body()).await?;
     let plain = intake.decompress(compression, &bytes)?;
     drop(bytes);
@@ -91,10 +137,20 @@ async fn export(
     intake.take(signal, message, share).await
 }
 
-fn compression_of(request: &Request<Incoming>) -> Result<compression::Encoding, Refusal> {
-    let Some(value) = request.headers().get(CONTENT_ENCODING) else { return Ok(compression::Encoding::Identity) };
-    value.to_str().ok().and_then(compression::Encoding::parse).ok_or_else(|| {
-        let what = format!("content encoding {value:?} is not supported; use identity, gzip, zstd or deflate");
+fn compression_of(
+    request: &Request<Incoming>,
+    settings: &HttpSettings,
+) -> Result<compression::Encoding, Refusal> {
+    let Some(value) = request.headers().get(CONTENT_ENCODING) else {
+        return Ok(compression::Encoding::Identity);
+    };
+    let name = value.to_str().unwrap_or_default().trim().to_ascii_lowercase();
+    let known = compression::Encoding::parse(&name).filter(|_| settings.config.reads(&name));
+    known.ok_or_else(|| {
+        let offered: Vec<&str> =
+            ["identity", "gzip", "zstd"].into_iter().filter(|name| settings.config.reads(name)).collect();
+        let what =
+            format!("content encoding {value:?} is not read here; use {}", offered.join(" or "));
         let refusal = Refusal::new(Code::InvalidArgument, "unsupported_compression", what);
         refusal.with_http(StatusCode::UNSUPPORTED_MEDIA_TYPE)
     })

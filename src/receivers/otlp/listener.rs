@@ -1,7 +1,7 @@
 //! Accepting connections: bounded, without delay, and stopped gently.
 
 use super::answer::Reply;
-use super::http::Paths;
+use super::http::HttpSettings;
 use super::intake::Intake;
 use super::{grpc, http};
 use crate::telemetry::task;
@@ -32,8 +32,8 @@ const MAX_HEADERS: u32 = 16 << 10;
 pub(super) enum Protocol {
     /// HTTP/2 with OTLP/gRPC.
     Grpc,
-    /// HTTP/1.1 and HTTP/2 with OTLP/HTTP at these paths.
-    Http(Paths),
+    /// HTTP/1.1 and HTTP/2 with OTLP/HTTP.
+    Http(HttpSettings),
 }
 
 /// How connections are treated.
@@ -78,7 +78,7 @@ impl Listener {
                 _ = stop.changed() => break,
             };
             let connection = Arc::clone(&self).connection(stream, peer, &graceful);
-            task::spawn("otlp connection", async move {
+            task::spawn_one_of_many("otlp connection", async move {
                 connection.await;
                 drop(place);
             });
@@ -113,7 +113,7 @@ impl Listener {
     async fn answer(&self, request: Request<Incoming>) -> Response<Reply> {
         match &self.protocol {
             Protocol::Grpc => grpc::answer(&self.intake, request).await,
-            Protocol::Http(paths) => http::answer(&self.intake, paths, request).await,
+            Protocol::Http(settings) => http::answer(&self.intake, settings, request).await,
         }
     }
 
