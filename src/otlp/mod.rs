@@ -11,6 +11,7 @@
 //! **Invariants.** What [`validate`] accepted, the views read without failing. Unknown fields survive (R-STR-4).
 //! **Not here.** Meaning of attributes (`scan`), sockets, compression (`pipeline`).
 
+pub mod capture;
 pub mod json;
 mod malformed;
 pub mod schema;
