@@ -12,6 +12,7 @@
 
 mod batch;
 mod component;
+pub mod compression;
 mod reservation;
 mod verdict;
 
