@@ -12,6 +12,7 @@
 //! **Not here.** Meaning of attributes (`scan`), sockets, compression (`pipeline`).
 
 mod edit;
+pub mod capture;
 pub mod json;
 mod malformed;
 pub mod split;
