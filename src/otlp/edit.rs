@@ -93,6 +93,12 @@ impl<'s> Edits<'s> {
         self.added.extend_from_slice(attributes);
     }
 
+    /// Adds an attribute that was encoded beforehand by [`encode_attribute`]; of any message.
+    #[inline]
+    pub fn insert_attribute(&mut self, attribute: &[u8]) {
+        put_len(self.added, self.number, attribute);
+    }
+
     /// Gives an attribute another value; its place and key stay.
     pub fn replace(&mut self, attribute: &AttrView<'_>, value: NewValue<'_>) {
         let from = self.changed.len();
@@ -122,19 +128,27 @@ pub fn encode_span_attribute(out: &mut Vec<u8>, key: &str, value: NewValue<'_>) 
     put_attribute(out, 9, key.as_bytes(), value);
 }
 
+/// Appends an attribute without the tag and length of the field that will hold it, ready for [`Edits::insert_attribute`].
+pub fn encode_attribute(out: &mut Vec<u8>, key: &str, value: NewValue<'_>) {
+    put_len(out, 1, key.as_bytes());
+    put_key(out, 2, LEN);
+    put_value(out, value);
+}
+
 fn put_attribute(out: &mut Vec<u8>, number: u32, key: &[u8], value: NewValue<'_>) {
-    let value_len = match value {
-        NewValue::Str(text) => len_size(text.len()),
-        NewValue::Bool(_) => 2,
-        NewValue::Int(int) => 1 + varint_len(int.cast_unsigned()),
-        NewValue::Double(_) => 9,
-        NewValue::Same(other) => other.value_parts().map(<[u8]>::len).sum(),
-    };
     put_key(out, number, LEN);
-    put_varint(out, (len_size(key.len()) + len_size(value_len)) as u64);
+    put_varint(
+        out,
+        (len_size(key.len()) + len_size(value_len(value))) as u64,
+    );
     put_len(out, 1, key);
     put_key(out, 2, LEN);
-    put_varint(out, value_len as u64);
+    put_value(out, value);
+}
+
+/// Appends an `AnyValue` with its length.
+fn put_value(out: &mut Vec<u8>, value: NewValue<'_>) {
+    put_varint(out, value_len(value) as u64);
     match value {
         NewValue::Str(text) => put_len(out, 1, text.as_bytes()),
         NewValue::Bool(bit) => {
@@ -152,6 +166,16 @@ fn put_attribute(out: &mut Vec<u8>, number: u32, key: &[u8], value: NewValue<'_>
         NewValue::Same(other) => other
             .value_parts()
             .for_each(|part| out.extend_from_slice(part)),
+    }
+}
+
+fn value_len(value: NewValue<'_>) -> usize {
+    match value {
+        NewValue::Str(text) => len_size(text.len()),
+        NewValue::Bool(_) => 2,
+        NewValue::Int(int) => 1 + varint_len(int.cast_unsigned()),
+        NewValue::Double(_) => 9,
+        NewValue::Same(other) => other.value_parts().map(<[u8]>::len).sum(),
     }
 }
 
