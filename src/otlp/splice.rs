@@ -175,7 +175,7 @@ impl<'a, E: Edit> Walk<'a, '_, E> {
         let view = ScopeView::new(scope.body);
         self.container(scope, 2, |walk, span| {
             let before = walk.scratch.added.len();
-            let mut edits = walk.scratch.edits(walk.base, 9);
+            let mut edits = walk.scratch.edits(walk.base, 9, walk.limit);
             let bytes = SpanBytes::new(span.body);
             walk.edit.span(resource, &view, bytes, &mut edits);
             walk.settle(span, before)
@@ -204,7 +204,7 @@ impl<'a, E: Edit> Walk<'a, '_, E> {
 
     fn record(&mut self, record: Part<'a>, attributes: u32) -> Option<isize> {
         let before = self.scratch.added.len();
-        let mut edits = self.scratch.edits(self.base, attributes);
+        let mut edits = self.scratch.edits(self.base, attributes, self.limit);
         self.edit
             .record(Attributes::of(record.body, attributes), &mut edits);
         self.settle(record, before)
@@ -213,7 +213,7 @@ impl<'a, E: Edit> Walk<'a, '_, E> {
     /// Asks about a group's resource, which may be absent or, in other hands' bytes, lie in several parts.
     fn resource(&mut self, group: Part<'a>) -> Option<isize> {
         let before = self.scratch.added.len();
-        let mut edits = self.scratch.edits(self.base, 1);
+        let mut edits = self.scratch.edits(self.base, 1, self.limit);
         self.edit
             .resource(Attributes::nested(group.body, 1, 1), &mut edits);
         if self.scratch.is_untouched(before) {
@@ -236,7 +236,7 @@ impl<'a, E: Edit> Walk<'a, '_, E> {
             grown += self.settle_keeping(part, added);
         }
         self.scratch.pending.clear();
-        fields.is_done().then_some(grown)
+        (fields.is_done() && self.scratch.size() <= self.limit).then_some(grown)
     }
 
     fn make_resource(&mut self, group: Part<'a>, added: usize) -> isize {
@@ -372,14 +372,16 @@ impl<'a, E: Edit> Walk<'a, '_, E> {
 }
 
 impl Splice {
-    fn edits<'s>(&'s mut self, base: &'s [u8], number: u32) -> Edits<'s> {
-        Edits::new(
+    #[inline]
+    fn edits<'s>(&'s mut self, base: &'s [u8], number: u32, limit: usize) -> Edits<'s> {
+        Edits {
             base,
             number,
-            &mut self.pending,
-            &mut self.changed,
-            &mut self.added,
-        )
+            limit,
+            pending: &mut self.pending,
+            changed: &mut self.changed,
+            added: &mut self.added,
+        }
     }
 
     fn size(&self) -> usize {

@@ -429,19 +429,48 @@ fn attributes_of_events_are_left_alone() {
     }
 }
 
-#[test]
-fn a_request_of_nothing_but_empty_spans_cannot_fill_the_memory() {
-    let spans = [0x12, 0x00].repeat(100_000);
-    let mut bytes = spans;
-    for number in [2, 1] {
+fn wrapped(message: Vec<u8>, path: &[u32]) -> Bytes {
+    let wrap = |inner: Vec<u8>, number: &u32| {
         let mut outer = Vec::new();
-        crate::otlp::wire::put_len(&mut outer, number, &bytes);
-        bytes = outer;
+        crate::otlp::wire::put_len(&mut outer, *number, &inner);
+        outer
+    };
+    Bytes::from(path.iter().rev().fold(message, wrap))
+}
+
+/// Puts as much as it can wherever it is asked.
+struct Glutton;
+
+impl Edit for Glutton {
+    fn resource(&mut self, _attributes: Attributes<'_>, edits: &mut Edits<'_>) {
+        edits.insert("glutton", NewValue::Str(LONG));
     }
-    let request = Bytes::from(bytes);
-    assert_eq!(validate(Signal::Traces, &request), Ok(100_000));
-    let refusal = Splice::new().run(Signal::Traces, &request, &mut Add::new());
-    assert!(refusal.unwrap_err().what.contains("more to be edited"));
+
+    fn span(
+        &mut self,
+        _resource: &ResourceView<'_>,
+        _scope: &ScopeView<'_>,
+        span: SpanBytes<'_>,
+        edits: &mut Edits<'_>,
+    ) {
+        for attribute in span.attributes() {
+            edits.replace(&attribute, NewValue::Str(LONG));
+        }
+        edits.insert("glutton", NewValue::Str(LONG));
+    }
+}
+
+#[test]
+fn requests_of_empty_messages_cannot_fill_the_memory() {
+    let groups = Bytes::from([0x0a, 0x00].repeat(100_000));
+    let spans = wrapped([0x12, 0x00].repeat(100_000), &[1, 2]);
+    let attributes = wrapped([0x4a, 0x00].repeat(100_000), &[1, 2, 2]);
+    for request in [groups, spans, attributes] {
+        assert!(validate(Signal::Traces, &request).is_ok());
+        let mut splice = Splice::new();
+        let refusal = splice.run(Signal::Traces, &request, &mut Glutton);
+        assert!(refusal.unwrap_err().what.contains("more to be edited"));
+    }
 }
 
 #[test]
