@@ -57,44 +57,44 @@ pub enum NewValue<'a> {
 /// Collects the edits of one message's attributes. Several edits of one attribute: the last counts.
 #[derive(Debug)]
 pub struct Edits<'s> {
-    base: &'s [u8],
-    number: u32,
-    pending: &'s mut Vec<Op>,
-    changed: &'s mut Vec<u8>,
-    added: &'s mut Vec<u8>,
+    pub(crate) base: &'s [u8],
+    pub(crate) number: u32,
+    pub(crate) limit: usize,
+    pub(crate) pending: &'s mut Vec<Op>,
+    pub(crate) changed: &'s mut Vec<u8>,
+    pub(crate) added: &'s mut Vec<u8>,
 }
 
-impl<'s> Edits<'s> {
-    pub(crate) fn new(
-        base: &'s [u8],
-        number: u32,
-        pending: &'s mut Vec<Op>,
-        changed: &'s mut Vec<u8>,
-        added: &'s mut Vec<u8>,
-    ) -> Self {
-        Edits {
-            base,
-            number,
-            pending,
-            changed,
-            added,
-        }
-    }
-
+impl Edits<'_> {
     /// Adds an attribute. Whether the key is there already is the caller's to know.
     pub fn insert(&mut self, key: &str, value: NewValue<'_>) {
-        put_attribute(self.added, self.number, key.as_bytes(), value);
+        if self.has_room() {
+            put_attribute(self.added, self.number, key.as_bytes(), value);
+        }
     }
 
     /// Adds attributes of a span that were encoded beforehand by [`encode_span_attribute`].
     #[inline]
     pub fn insert_encoded(&mut self, attributes: &[u8]) {
         debug_assert_eq!(self.number, 9, "encoded for a span");
-        self.added.extend_from_slice(attributes);
+        if self.has_room() {
+            self.added.extend_from_slice(attributes);
+        }
+    }
+
+    /// Adds an attribute that was encoded beforehand by [`encode_attribute`]; of any message.
+    #[inline]
+    pub fn insert_attribute(&mut self, attribute: &[u8]) {
+        if self.has_room() {
+            put_len(self.added, self.number, attribute);
+        }
     }
 
     /// Gives an attribute another value; its place and key stay.
     pub fn replace(&mut self, attribute: &AttrView<'_>, value: NewValue<'_>) {
+        if !self.has_room() {
+            return;
+        }
         let from = self.changed.len();
         put_attribute(self.changed, self.number, attribute.key, value);
         let to = self.changed.len();
@@ -106,12 +106,19 @@ impl<'s> Edits<'s> {
         self.change(attribute, Put::Nothing);
     }
 
+    /// Whether the scratch is below its bound; once it is not, the splice refuses the request.
+    #[inline]
+    fn has_room(&self) -> bool {
+        let pending = self.pending.len() * size_of::<Op>();
+        pending + self.changed.len() + self.added.len() <= self.limit
+    }
+
     /// Attributes of other messages, of events, links or maps are not this message's to change: they are left alone.
     fn change(&mut self, attribute: &AttrView<'_>, put: Put) {
         let at = offset_in(self.base, attribute.body).wrapping_sub(attribute.head);
         let skip = attribute.head + attribute.body.len();
         let is_inside = at < self.base.len() && skip <= self.base.len() - at;
-        if is_inside && attribute.head > 0 {
+        if is_inside && attribute.head > 0 && self.has_room() {
             self.pending.push(Op { at, skip, put });
         }
     }
@@ -122,19 +129,27 @@ pub fn encode_span_attribute(out: &mut Vec<u8>, key: &str, value: NewValue<'_>) 
     put_attribute(out, 9, key.as_bytes(), value);
 }
 
+/// Appends an attribute without the tag and length of the field that will hold it, ready for [`Edits::insert_attribute`].
+pub fn encode_attribute(out: &mut Vec<u8>, key: &str, value: NewValue<'_>) {
+    put_len(out, 1, key.as_bytes());
+    put_key(out, 2, LEN);
+    put_value(out, value);
+}
+
 fn put_attribute(out: &mut Vec<u8>, number: u32, key: &[u8], value: NewValue<'_>) {
-    let value_len = match value {
-        NewValue::Str(text) => len_size(text.len()),
-        NewValue::Bool(_) => 2,
-        NewValue::Int(int) => 1 + varint_len(int.cast_unsigned()),
-        NewValue::Double(_) => 9,
-        NewValue::Same(other) => other.value_parts().map(<[u8]>::len).sum(),
-    };
     put_key(out, number, LEN);
-    put_varint(out, (len_size(key.len()) + len_size(value_len)) as u64);
+    put_varint(
+        out,
+        (len_size(key.len()) + len_size(value_len(value))) as u64,
+    );
     put_len(out, 1, key);
     put_key(out, 2, LEN);
-    put_varint(out, value_len as u64);
+    put_value(out, value);
+}
+
+/// Appends an `AnyValue` with its length.
+fn put_value(out: &mut Vec<u8>, value: NewValue<'_>) {
+    put_varint(out, value_len(value) as u64);
     match value {
         NewValue::Str(text) => put_len(out, 1, text.as_bytes()),
         NewValue::Bool(bit) => {
@@ -152,6 +167,16 @@ fn put_attribute(out: &mut Vec<u8>, number: u32, key: &[u8], value: NewValue<'_>
         NewValue::Same(other) => other
             .value_parts()
             .for_each(|part| out.extend_from_slice(part)),
+    }
+}
+
+fn value_len(value: NewValue<'_>) -> usize {
+    match value {
+        NewValue::Str(text) => len_size(text.len()),
+        NewValue::Bool(_) => 2,
+        NewValue::Int(int) => 1 + varint_len(int.cast_unsigned()),
+        NewValue::Double(_) => 9,
+        NewValue::Same(other) => other.value_parts().map(<[u8]>::len).sum(),
     }
 }
 

@@ -10,16 +10,21 @@
 //! it was written. Attributes are added behind the last field of their message, which every decoder reads as the end of
 //! the list. A resource that is not there is made when attributes are put into it.
 //!
-//! **Bounds.** The scratch holds an op per edit and per message around one, and what is to be put in; it is kept for the
-//! next request. One allocation per changed request, none for an unchanged one, which is returned as it came.
-//! **Invariant.** Output decodes to the decoded input with the edits made to it. A request with broken framing is returned
-//! as it came.
+//! **Bounds.** The scratch holds an op per edit and per message around one, and what is to be put in: at most 1 MiB and
+//! eight times the request, which no request of real spans comes near; one of millions of empty spans is refused. It is
+//! kept for the next request, up to 4 MiB of it. One allocation per changed request, none for an unchanged one, which is
+//! returned as it came.
+//! **Invariant.** Output decodes to the decoded input with the edits made to it. What cannot be edited in full is refused,
+//! never passed on with some edits missing: one may have been a redaction.
 //! **Not here.** Which attributes (`processors/attributes`, the guard); events, links, scopes, values inside values.
 
 use crate::otlp::edit::{Edits, Op, Put};
 use crate::otlp::wire::{Fields, Part, Value, key, offset_in, put_len, put_varint, varint_len};
-use crate::otlp::{Attributes, ResourceView, ScopeView, Signal, SpanBytes};
+use crate::otlp::{Attributes, Malformed, ResourceView, ScopeView, Signal, SpanBytes, validate};
 use bytes::Bytes;
+
+/// Most of each scratch buffer that is kept between requests, in bytes.
+const KEPT: usize = 4 << 20;
 
 /// Decides about attributes, message by message.
 pub trait Edit {
@@ -62,26 +67,51 @@ impl Splice {
         Splice::default()
     }
 
-    /// Asks `edit` about every resource and item of a request and makes its edits. What is unchanged, or no request at
-    /// all, is returned as it came.
-    pub fn run(&mut self, signal: Signal, request: &Bytes, edit: &mut impl Edit) -> Bytes {
+    /// Asks `edit` about every resource and item of a request and makes its edits. What is unchanged is returned as it
+    /// came.
+    ///
+    /// # Errors
+    /// The request is not one (which [`validate`] finds first), or its edits would take too much memory.
+    pub fn run(
+        &mut self,
+        signal: Signal,
+        request: &Bytes,
+        edit: &mut impl Edit,
+    ) -> Result<Bytes, Malformed> {
+        let spliced = self.walk_and_copy(signal, request, edit);
+        self.ops.shrink_to(KEPT / size_of::<Op>());
+        self.changed.shrink_to(KEPT);
+        self.added.shrink_to(KEPT);
+        spliced
+    }
+
+    fn walk_and_copy(
+        &mut self,
+        signal: Signal,
+        request: &Bytes,
+        edit: &mut impl Edit,
+    ) -> Result<Bytes, Malformed> {
         self.ops.clear();
         self.pending.clear();
         self.changed.clear();
         self.added.clear();
         let mut walk = Walk {
             base: request,
+            limit: request.len().saturating_mul(8).saturating_add(1 << 20),
             scratch: self,
             edit,
         };
-        let grown = match walk.request(signal) {
-            Some(grown) if !self.ops.is_empty() => grown,
-            _ => return request.clone(),
+        let Some(grown) = walk.request(signal) else {
+            return Err(validate(signal, request).err().unwrap_or_else(|| {
+                Malformed::new(0, "more to be edited in it than its size allows")
+            }));
         };
-        match self.copy(request, grown) {
-            Some(spliced) => Bytes::from(spliced),
-            None => request.clone(),
+        if self.ops.is_empty() {
+            return Ok(request.clone());
         }
+        self.copy(request, grown)
+            .map(Bytes::from)
+            .ok_or_else(|| Malformed::new(0, "edits overlap in it"))
     }
 
     /// Writes the new request. `None` cannot be: every op lies in the request, and they are in order.
@@ -110,9 +140,11 @@ impl Splice {
     }
 }
 
-/// One pass over a request. Steps answer by how much their message grew with its length prefix, `None` at broken framing.
+/// One pass over a request. Steps answer by how much their message grew with its length prefix; `None` at broken framing
+/// and when the scratch is full.
 struct Walk<'a, 's, E> {
     base: &'a [u8],
+    limit: usize,
     scratch: &'s mut Splice,
     edit: &'s mut E,
 }
@@ -131,7 +163,7 @@ impl<'a, E: Edit> Walk<'a, '_, E> {
             let inside = self.resource(group)?
                 + self.each(group.body, 2, |walk, scope| match signal {
                     Signal::Traces => walk.scope(&resource, scope),
-                    Signal::Logs => walk.container(scope, 2, |walk, log| Some(walk.record(log, 6))),
+                    Signal::Logs => walk.container(scope, 2, |walk, log| walk.record(log, 6)),
                     Signal::Metrics => walk.container(scope, 2, Self::metric),
                 })?;
             grown += self.close(opened, group, inside);
@@ -143,10 +175,10 @@ impl<'a, E: Edit> Walk<'a, '_, E> {
         let view = ScopeView::new(scope.body);
         self.container(scope, 2, |walk, span| {
             let before = walk.scratch.added.len();
-            let mut edits = walk.scratch.edits(walk.base, 9);
+            let mut edits = walk.scratch.edits(walk.base, 9, walk.limit);
             let bytes = SpanBytes::new(span.body);
             walk.edit.span(resource, &view, bytes, &mut edits);
-            Some(walk.settle(span, before))
+            walk.settle(span, before)
         })
     }
 
@@ -165,14 +197,14 @@ impl<'a, E: Edit> Walk<'a, '_, E> {
                 None => break,
             };
             let data = Part::last_of(before, fields.rest())?;
-            grown += self.container(data, 1, |walk, point| Some(walk.record(point, attributes)))?;
+            grown += self.container(data, 1, |walk, point| walk.record(point, attributes))?;
         }
         fields.is_done().then(|| self.close(opened, metric, grown))
     }
 
-    fn record(&mut self, record: Part<'a>, attributes: u32) -> isize {
+    fn record(&mut self, record: Part<'a>, attributes: u32) -> Option<isize> {
         let before = self.scratch.added.len();
-        let mut edits = self.scratch.edits(self.base, attributes);
+        let mut edits = self.scratch.edits(self.base, attributes, self.limit);
         self.edit
             .record(Attributes::of(record.body, attributes), &mut edits);
         self.settle(record, before)
@@ -181,7 +213,7 @@ impl<'a, E: Edit> Walk<'a, '_, E> {
     /// Asks about a group's resource, which may be absent or, in other hands' bytes, lie in several parts.
     fn resource(&mut self, group: Part<'a>) -> Option<isize> {
         let before = self.scratch.added.len();
-        let mut edits = self.scratch.edits(self.base, 1);
+        let mut edits = self.scratch.edits(self.base, 1, self.limit);
         self.edit
             .resource(Attributes::nested(group.body, 1, 1), &mut edits);
         if self.scratch.is_untouched(before) {
@@ -204,7 +236,7 @@ impl<'a, E: Edit> Walk<'a, '_, E> {
             grown += self.settle_keeping(part, added);
         }
         self.scratch.pending.clear();
-        fields.is_done().then_some(grown)
+        (fields.is_done() && self.scratch.size() <= self.limit).then_some(grown)
     }
 
     fn make_resource(&mut self, group: Part<'a>, added: usize) -> isize {
@@ -252,13 +284,13 @@ impl<'a, E: Edit> Walk<'a, '_, E> {
 
     /// Turns the pending edits of a message into ops.
     #[inline]
-    fn settle(&mut self, part: Part<'a>, added: usize) -> isize {
+    fn settle(&mut self, part: Part<'a>, added: usize) -> Option<isize> {
         if self.scratch.is_untouched(added) {
-            return 0;
+            return Some(0);
         }
         let grown = self.settle_keeping(part, added);
         self.scratch.pending.clear();
-        grown
+        (self.scratch.size() <= self.limit).then_some(grown)
     }
 
     /// The same, leaving the edits of other messages alone.
@@ -340,14 +372,20 @@ impl<'a, E: Edit> Walk<'a, '_, E> {
 }
 
 impl Splice {
-    fn edits<'s>(&'s mut self, base: &'s [u8], number: u32) -> Edits<'s> {
-        Edits::new(
+    #[inline]
+    fn edits<'s>(&'s mut self, base: &'s [u8], number: u32, limit: usize) -> Edits<'s> {
+        Edits {
             base,
             number,
-            &mut self.pending,
-            &mut self.changed,
-            &mut self.added,
-        )
+            limit,
+            pending: &mut self.pending,
+            changed: &mut self.changed,
+            added: &mut self.added,
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.ops.len() * size_of::<Op>() + self.changed.len() + self.added.len()
     }
 
     fn is_untouched(&self, added: usize) -> bool {

@@ -250,7 +250,7 @@ fn reencoded(signal: Signal, bytes: &[u8]) -> Vec<u8> {
 
 fn splice(signal: Signal, bytes: &[u8], edit: &mut impl Edit) -> Vec<u8> {
     let request = Bytes::copy_from_slice(bytes);
-    Splice::new().run(signal, &request, edit).to_vec()
+    Splice::new().run(signal, &request, edit).unwrap().to_vec()
 }
 
 fn marks(bytes: &[u8]) -> usize {
@@ -371,9 +371,10 @@ proptest! {
         script in scripts(),
     ) {
         damage(&mut bytes, &damages);
-        let spliced = splice(signal, &bytes, &mut Actor::new(&script));
-        if validate(signal, &bytes).is_ok() {
-            prop_assert!(validate(signal, &spliced).is_ok());
+        let request = Bytes::from(bytes);
+        let spliced = Splice::new().run(signal, &request, &mut Actor::new(&script));
+        if validate(signal, &request).is_ok() {
+            prop_assert!(validate(signal, &spliced.unwrap()).is_ok());
         }
     }
 }
@@ -400,7 +401,9 @@ fn an_unchanged_request_is_the_same_memory() {
     impl Edit for Nothing {}
     for bytes in captured() {
         let request = Bytes::from(bytes);
-        let spliced = Splice::new().run(Signal::Traces, &request, &mut Nothing);
+        let spliced = Splice::new()
+            .run(Signal::Traces, &request, &mut Nothing)
+            .unwrap();
         assert_eq!(spliced.as_ptr(), request.as_ptr());
     }
 }
@@ -424,4 +427,56 @@ fn attributes_of_events_are_left_alone() {
     for bytes in captured() {
         assert_eq!(splice(Signal::Traces, &bytes, &mut Events), bytes);
     }
+}
+
+fn wrapped(message: Vec<u8>, path: &[u32]) -> Bytes {
+    let wrap = |inner: Vec<u8>, number: &u32| {
+        let mut outer = Vec::new();
+        crate::otlp::wire::put_len(&mut outer, *number, &inner);
+        outer
+    };
+    Bytes::from(path.iter().rev().fold(message, wrap))
+}
+
+/// Puts as much as it can wherever it is asked.
+struct Glutton;
+
+impl Edit for Glutton {
+    fn resource(&mut self, _attributes: Attributes<'_>, edits: &mut Edits<'_>) {
+        edits.insert("glutton", NewValue::Str(LONG));
+    }
+
+    fn span(
+        &mut self,
+        _resource: &ResourceView<'_>,
+        _scope: &ScopeView<'_>,
+        span: SpanBytes<'_>,
+        edits: &mut Edits<'_>,
+    ) {
+        for attribute in span.attributes() {
+            edits.replace(&attribute, NewValue::Str(LONG));
+        }
+        edits.insert("glutton", NewValue::Str(LONG));
+    }
+}
+
+#[test]
+fn requests_of_empty_messages_cannot_fill_the_memory() {
+    let groups = Bytes::from([0x0a, 0x00].repeat(100_000));
+    let spans = wrapped([0x12, 0x00].repeat(100_000), &[1, 2]);
+    let attributes = wrapped([0x4a, 0x00].repeat(100_000), &[1, 2, 2]);
+    for request in [groups, spans, attributes] {
+        assert!(validate(Signal::Traces, &request).is_ok());
+        let mut splice = Splice::new();
+        let refusal = splice.run(Signal::Traces, &request, &mut Glutton);
+        assert!(refusal.unwrap_err().what.contains("more to be edited"));
+    }
+}
+
+#[test]
+fn a_request_with_broken_framing_is_refused_with_its_place() {
+    let mut bytes = captured().remove(0);
+    bytes.truncate(bytes.len() - 1);
+    let refusal = Splice::new().run(Signal::Traces, &Bytes::from(bytes), &mut Add::new());
+    assert!(refusal.unwrap_err().what.contains("runs past the end"));
 }
