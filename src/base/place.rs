@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// key that is missing) prints without one. Cloning costs a reference count and one short string.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// The file's path as the user gave it, or `yaml:` / `env:NAME` for what came another way.
+    /// The file's path as the user gave it, or `<yaml>` / `env:NAME` for what came another way.
     pub file: Arc<str>,
     /// Counted from 1; 0 if no line can be named.
     pub line: u32,

@@ -378,7 +378,7 @@ impl<'p> Builder<'p> {
         if self.spent.nodes <= MAX_NODES && self.spent.bytes <= MAX_TEXT_TOTAL && !deep {
             return true;
         }
-        let message = "the document is too large when its aliases are followed";
+        let message = "the document is too large; what an alias repeats counts again";
         self.error(mark, message, "use fewer aliases, or split the file");
         false
     }

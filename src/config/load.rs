@@ -18,6 +18,7 @@ use crate::config::expand::expand;
 use crate::config::merge::{merge, split_keys};
 use crate::config::node::{MAX_DEPTH, Mark, Node, Value};
 use crate::config::{Section, print};
+use std::fmt;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -56,10 +57,19 @@ fn read_file(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// A configuration before it is typed.
-#[derive(Clone, Debug)]
+/// What stands for a file's name in the places of a `yaml:` source.
+const INLINE: &str = "<yaml>";
+
+/// A configuration before it is typed. Its `Debug` shows no values, among which are secrets.
+#[derive(Clone)]
 pub struct Document {
     root: Node,
+}
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Document").finish_non_exhaustive()
+    }
 }
 
 impl Document {
@@ -72,7 +82,7 @@ impl Document {
         let first = sources.first().map_or("configuration", AsRef::as_ref);
         let file = first.strip_prefix("file:").unwrap_or(first);
         let name: Arc<str> = if file.starts_with("yaml:") {
-            "yaml:".into()
+            INLINE.into()
         } else {
             file.into()
         };
@@ -157,7 +167,7 @@ fn read(source: &str, env: &Env<'_>, problems: &mut Problems) -> Option<Node> {
 
 /// Parses a `yaml:` source, whose keys may be paths.
 fn inline(text: &str, problems: &mut Problems) -> Option<Node> {
-    let file: Arc<str> = "yaml:".into();
+    let file: Arc<str> = INLINE.into();
     let tree = parse(&file, text, problems).map(split_keys)?;
     if measure(&tree).depth > MAX_DEPTH {
         let message = format!("more than {MAX_DEPTH} maps inside each other");

@@ -50,7 +50,7 @@ impl Printer {
             }
             self.text.push_str(&quoted(&entry.key));
             self.text.push(':');
-            self.value(&entry.node, indent, mask_below(mask, &entry.key));
+            self.value(&entry.node, indent, mask_below(mask, entry));
         }
     }
 
@@ -123,21 +123,30 @@ impl Printer {
 }
 
 /// How to treat what is under a key, given how the key itself is treated.
-fn mask_below(mask: Mask, key: &str) -> Mask {
-    let plain = plain_key(key);
+fn mask_below(mask: Mask, entry: &Entry) -> Mask {
+    let key = plain_key(&entry.key);
     match mask {
         Mask::All => Mask::All,
-        Mask::Values if plain == "name" => Mask::Text,
+        Mask::Values if key == "name" => Mask::Text,
         Mask::Values => Mask::Values,
-        Mask::Text
-            if plain == "headers" || plain.ends_with("_headers") && plain != "allowed_headers" =>
-        {
-            Mask::Values
-        }
-        Mask::Text if is_secret_key(&plain) => Mask::All,
+        // A map's keys are the names, and one of them may be `name`.
+        Mask::Text if HEADERS.contains(&key.as_str()) => match entry.node.value {
+            Value::List(_) => Mask::Values,
+            Value::Map(_) | Value::Scalar(_) => Mask::All,
+        },
+        Mask::Text if is_secret_key(&key) => Mask::All,
         Mask::Text => Mask::Text,
     }
 }
+
+/// Keys that hold headers with their values; `allowed_headers` has only names.
+const HEADERS: [&str; 5] = [
+    "default_headers",
+    "extra_headers",
+    "headers",
+    "request_headers",
+    "response_headers",
+];
 
 fn plain_key(key: &str) -> String {
     let plain = |c: char| {

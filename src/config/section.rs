@@ -4,15 +4,23 @@ use crate::base::{Place, Problems};
 use crate::config::node::{Mark, Node, Value};
 use crate::config::typed::{self, Ignored};
 use serde::de::DeserializeOwned;
+use std::fmt;
 
 /// A value of the document with its place; cheap to copy about.
 ///
 /// A section may be absent ([`Section::at`] of a key that nobody wrote): it is null, parses to the default, and its place
 /// is that of the nearest key above it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Section<'a> {
     node: Option<&'a Node>,
     place: Place,
+}
+
+/// Shows the place alone: values may be secrets.
+impl fmt::Debug for Section<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Section").field(&self.place).finish()
+    }
 }
 
 impl<'a> Section<'a> {

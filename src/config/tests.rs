@@ -110,11 +110,11 @@ fn a_source_that_cannot_be_read_does_not_hide_the_others() {
     );
     assert_eq!(
         problems.to_string(),
-        "error: env:NO: the environment variable `NO` is not set (it should hold a whole configuration)\n\
+        "error: <yaml>:1:4: a: the environment variable `NO` is not set (set it, or write `${env:NO:-default}`; \
+         the default may be empty)\n\
+         error: env:NO: the environment variable `NO` is not set (it should hold a whole configuration)\n\
          error: https://x/y: `https:` sources are not read (fetch it to a file)\n\
-         error: no.yaml: cannot be read: entity not found\n\
-         error: yaml::1:4: a: the environment variable `NO` is not set (set it, or write `${env:NO:-default}`; \
-         the default may be empty)\n"
+         error: no.yaml: cannot be read: entity not found\n"
     );
     assert!(document.root().at("receivers.otlp.protocols").is_map());
 }
@@ -125,7 +125,7 @@ fn places_follow_the_source_that_wrote_the_value() {
     let otlp = document.root().at("receivers.otlp");
     assert_eq!(
         otlp.place_of("x").to_string(),
-        "yaml::2:13: receivers::otlp::x"
+        "<yaml>:2:13: receivers::otlp::x"
     );
     assert_eq!(
         otlp.place_of("protocols.grpc").to_string(),
@@ -214,7 +214,7 @@ fn an_unquoted_reference_alone_has_the_type_of_its_value() {
     assert_eq!(quoted.root().parse::<Kinds>(&[], &mut problems), None);
     assert_eq!(
         problems.to_string(),
-        "error: yaml::1:7: port: expected a whole number, found text from an expansion (remove the quotes)\n"
+        "error: <yaml>:1:7: port: expected a whole number, found text from an expansion (remove the quotes)\n"
     );
 }
 
@@ -332,19 +332,19 @@ fn all_mistakes_are_found_at_once() {
     );
     assert_eq!(
         problems.to_string(),
-        "error: yaml::1:7: time: `5` is not a duration; write a number with a unit, such as `5s`, `200ms` or `1m30s`\n\
-         error: yaml::2:7: size: `big` is not a size; write a number with B, KiB, MiB, GiB, KB, MB or GB\n\
-         error: yaml::3:1: secret: expected text, found a list\n\
-         error: yaml::4:7: mode: `second-mode` is not known here (did you mean `second_mode`?)\n\
-         error: yaml::6:3: nested::max_szie: unknown key `max_szie` (did you mean `max_size`?)\n\
-         error: yaml::7:13: nested::max_size: expected a whole number from 0 to 255, found integer `300`\n\
-         error: yaml::8:3: nested::name: expected text, found a section with keys\n\
-         error: yaml::10:15: list[0]::max_size: expected a whole number from 0 to 255, found integer `-1`\n\
-         error: yaml::12:5: list[1]::nmae: unknown key `nmae` (did you mean `name`?)\n\
-         error: yaml::14:12: named::a: expected a whole number, found text `x`\n\
-         error: yaml::15:1: tiem: unknown key `tiem` (did you mean `time`?)\n\
-         error: yaml::16:1: elsewhere: unknown key `elsewhere` (known here: time, size, secret, mode, nested, list, named)\n\
-         warning: yaml::17:1: nothing.like: is accepted and has no effect here (the Collector's own)\n"
+        "error: <yaml>:1:7: time: `5` is not a duration; write a number with a unit, such as `5s`, `200ms` or `1m30s`\n\
+         error: <yaml>:2:7: size: `big` is not a size; write a number with B, KiB, MiB, GiB, KB, MB or GB\n\
+         error: <yaml>:3:1: secret: expected text, found a list\n\
+         error: <yaml>:4:7: mode: `second-mode` is not known here (did you mean `second_mode`?)\n\
+         error: <yaml>:6:3: nested::max_szie: unknown key `max_szie` (did you mean `max_size`?)\n\
+         error: <yaml>:7:13: nested::max_size: expected a whole number from 0 to 255, found integer `300`\n\
+         error: <yaml>:8:3: nested::name: expected text, found a section with keys\n\
+         error: <yaml>:10:15: list[0]::max_size: expected a whole number from 0 to 255, found integer `-1`\n\
+         error: <yaml>:12:5: list[1]::nmae: unknown key `nmae` (did you mean `name`?)\n\
+         error: <yaml>:14:12: named::a: expected a whole number, found text `x`\n\
+         error: <yaml>:15:1: tiem: unknown key `tiem` (did you mean `time`?)\n\
+         error: <yaml>:16:1: elsewhere: unknown key `elsewhere` (known here: time, size, secret, mode, nested, list, named)\n\
+         warning: <yaml>:17:1: nothing.like: is accepted and has no effect here (the Collector's own)\n"
     );
 }
 
@@ -421,9 +421,16 @@ fn merge_keys_bring_in_what_is_not_written() {
 // ── printing ──
 
 #[test]
+fn debug_output_shows_no_values() {
+    let document = good("password: ${env:TOKEN}");
+    let shown = format!("{document:?} {:?}", document.root().at("password"));
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
 fn secrets_are_masked() {
     let document = good(
-        "exporters:\n  otlp:\n    endpoint: https://me:pw@host:4318/v1?api_key=abc&x=1\n    headers: {x-tenant: t1, Authorization: b}\n\
+        "exporters:\n  otlp:\n    endpoint: https://me:pw@host:4318/v1?api_key=abc&x=1\n    headers: {name: t1, Authorization: b}\n\
          \x20   api-key: 12345\n    auth: {client_secret: {a: [x]}, token_file: /f, max_tokens: 5, password: \"${env:TOKEN}\"}\n\
          \x20   list: [{headers: [{name: a, value: b}]}]\n    dsn: x\n    note: ${env:TOKEN}\n    secret:\n\
          \x20   store: host=db password=pw user=me\n    amqp: amqp://me@h,amqp://you:p@ss@h",
@@ -431,7 +438,7 @@ fn secrets_are_masked() {
     assert_eq!(
         document.to_yaml(true),
         "exporters:\n  otlp:\n    endpoint: \"https://me:[redacted]@host:4318/v1?api_key=[redacted]&x=1\"\n    headers:\n\
-         \x20     x-tenant: \"[redacted]\"\n      Authorization: \"[redacted]\"\n    api-key: \"[redacted]\"\n    auth:\n\
+         \x20     name: \"[redacted]\"\n      Authorization: \"[redacted]\"\n    api-key: \"[redacted]\"\n    auth:\n\
          \x20     client_secret:\n        a:\n          - \"[redacted]\"\n      token_file: /f\n      max_tokens: 5\n\
          \x20     password: \"[redacted]\"\n    list:\n      - headers:\n          - name: a\n            value: \"[redacted]\"\n\
          \x20   dsn: \"[redacted]\"\n    note: hunter2\n    secret:\n    store: \"host=db password=[redacted] user=me\"\n\

@@ -2,7 +2,7 @@
 //!
 //! Each type's `Default` is the only home of its defaults, each field's comment its manual entry, and beside each type
 //! stands the list of keys that the Collector has and that mean nothing here. Those lists are found by the type's name
-//! ([`ignored_of`]), so that a component which uses a fragment need not repeat them.
+//! (`ignored_of`), so that a component which uses a fragment need not repeat them.
 //!
 //! `validate` takes the section that the value was parsed from, to point at its fields, and adds to the problems whatever
 //! is wrong; it never stops early.
