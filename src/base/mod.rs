@@ -2,18 +2,18 @@
 
 pub mod duration;
 mod ids;
-mod random;
 mod place;
 mod problems;
+mod random;
 mod secret;
 mod size;
 pub mod sync;
 mod time;
 
 pub use ids::{EdgeId, NodeId, SpanId, TraceId};
-pub use random::Random;
 pub use place::Place;
 pub use problems::{Problem, Problems, nearest};
+pub use random::Random;
 pub use secret::Secret;
 pub use size::ByteSize;
 pub use time::Nanos;

@@ -28,11 +28,26 @@ impl ComponentsCommand {
     #[expect(clippy::unnecessary_wraps, reason = "all commands answer alike")]
     pub(super) fn execute(&self) -> anyhow::Result<Exit> {
         let sections: [(&str, Vec<&Described>); 5] = [
-            ("receivers", RECEIVERS.iter().map(|f| &f.described).collect()),
-            ("processors", PROCESSORS.iter().map(|f| &f.described).collect()),
-            ("connectors", CONNECTORS.iter().map(|f| &f.described).collect()),
-            ("exporters", EXPORTERS.iter().map(|f| &f.described).collect()),
-            ("extensions", EXTENSIONS.iter().map(|f| &f.described).collect()),
+            (
+                "receivers",
+                RECEIVERS.iter().map(|f| &f.described).collect(),
+            ),
+            (
+                "processors",
+                PROCESSORS.iter().map(|f| &f.described).collect(),
+            ),
+            (
+                "connectors",
+                CONNECTORS.iter().map(|f| &f.described).collect(),
+            ),
+            (
+                "exporters",
+                EXPORTERS.iter().map(|f| &f.described).collect(),
+            ),
+            (
+                "extensions",
+                EXTENSIONS.iter().map(|f| &f.described).collect(),
+            ),
         ];
         match self.output {
             Output::Table => print_table(&sections),
@@ -47,7 +62,12 @@ fn print_table(sections: &[(&str, Vec<&Described>)]) {
         println!("{section}");
         for described in all {
             let signals: Vec<&str> = described.signals.iter().map(|s| s.as_str()).collect();
-            println!("  {:<26} {:<22} {}", described.types.join(", "), signals.join(", "), described.summary);
+            println!(
+                "  {:<26} {:<22} {}",
+                described.types.join(", "),
+                signals.join(", "),
+                described.summary
+            );
         }
     }
 }

@@ -30,7 +30,11 @@ impl ConfigArguments {
         if sources.is_empty() {
             sources.push(format!("yaml:{DEFAULT}"));
         }
-        sources.extend(self.set.iter().map(|set| format!("yaml:{}", set_as_yaml(set))));
+        sources.extend(
+            self.set
+                .iter()
+                .map(|set| format!("yaml:{}", set_as_yaml(set))),
+        );
         Document::load(&sources, &Env::process())
     }
 
@@ -41,7 +45,11 @@ impl ConfigArguments {
         if !problems.is_empty() {
             terminal::say(&problems.to_string());
         }
-        if problems.has_errors() { Err(Exit::Config) } else { Ok((document, plan)) }
+        if problems.has_errors() {
+            Err(Exit::Config)
+        } else {
+            Ok((document, plan))
+        }
     }
 }
 

@@ -26,8 +26,11 @@ pub struct HealthCommand {
 impl HealthCommand {
     pub(super) fn execute(&self) -> anyhow::Result<Exit> {
         let limit = Duration::from_secs(self.timeout);
-        let asked = run::runtime()?.block_on(async { tokio::time::timeout(limit, self.ask()).await });
-        let Ok(answer) = asked else { bail!("`{}` did not answer within {limit:?}", self.url) };
+        let asked =
+            run::runtime()?.block_on(async { tokio::time::timeout(limit, self.ask()).await });
+        let Ok(answer) = asked else {
+            bail!("`{}` did not answer within {limit:?}", self.url)
+        };
         let (is_well, text) = answer?;
         if is_well {
             println!("{text}");
@@ -38,9 +41,15 @@ impl HealthCommand {
     }
 
     async fn ask(&self) -> anyhow::Result<(bool, String)> {
-        let url = self.url.parse().with_context(|| format!("`{}` is not an address", self.url))?;
+        let url = self
+            .url
+            .parse()
+            .with_context(|| format!("`{}` is not an address", self.url))?;
         let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-        let response = client.get(url).await.with_context(|| format!("`{}` does not answer", self.url))?;
+        let response = client
+            .get(url)
+            .await
+            .with_context(|| format!("`{}` does not answer", self.url))?;
         let is_well = response.status().is_success();
         let body = Limited::new(response.into_body(), LIMIT).collect().await;
         let body = body.map(|body| body.to_bytes()).unwrap_or_default();

@@ -4,7 +4,7 @@ use super::configuration::ConfigArguments;
 use super::{Exit, terminal};
 use crate::base::Nanos;
 use crate::service::{Ended, Plan, RunSettings, Service, run};
-use crate::telemetry::{LogFormat, Telemetry, logs, server::MetricsServer};
+use crate::telemetry::{LogEncoding, Telemetry, logs};
 use anyhow::Context;
 use clap::Args;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub struct RunCommand {
     pub(super) config: ConfigArguments,
     /// How our own logs are written, whatever the configuration says.
     #[arg(long, value_enum)]
-    pub(super) log_format: Option<LogFormat>,
+    pub(super) log_format: Option<LogEncoding>,
     /// Seconds that a stop may take; what is queued then is dropped and counted.
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     pub(super) shutdown_timeout: u64,
@@ -29,9 +29,11 @@ impl RunCommand {
             Ok((_, plan)) => plan,
             Err(exit) => return Ok(exit),
         };
-        logs::install(&plan.telemetry.logs, self.log_format)?;
+        logs::init(&plan.telemetry.logs, self.log_format)?;
         let runtime = runtime()?;
-        let settings = RunSettings { shutdown_timeout: Duration::from_secs(self.shutdown_timeout) };
+        let settings = RunSettings {
+            shutdown_timeout: Duration::from_secs(self.shutdown_timeout),
+        };
         let ended = runtime.block_on(async {
             let telemetry = Arc::new(Telemetry::new());
             let service = prepare(&plan, &telemetry).await?;
@@ -52,15 +54,23 @@ impl RunCommand {
 /// The runtime of the shell: a worker a core.
 pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.enable_all().thread_name("agentguard").build().context("starting the runtime")
+    builder
+        .enable_all()
+        .thread_name("agentguard")
+        .build()
+        .context("starting the runtime")
 }
 
 /// Builds a plan, and serves the process's own metrics.
 pub(super) async fn prepare(plan: &Plan, telemetry: &Arc<Telemetry>) -> anyhow::Result<Service> {
     let Nanos(seed) = telemetry.clock().now();
     let service = Service::build(plan, telemetry, seed)?;
-    if let Some(address) = plan.telemetry.metrics.address() {
-        MetricsServer::start(&address, Arc::clone(telemetry)).await.context("own metrics")?;
+    for address in plan.telemetry.metrics.addresses() {
+        let sources: Vec<Arc<dyn MetricsSource>> = vec![Arc::clone(telemetry) as _];
+        let page = Arc::new(MetricsPage::new(sources));
+        HttpServer::start("own metrics", &address, page, telemetry.clock())
+            .await
+            .with_context(|| format!("serving our own metrics on {address}"))?;
     }
     Ok(service)
 }

@@ -20,8 +20,10 @@ pub struct DeliveryConfig {
 impl DeliveryConfig {
     /// Checks what the types cannot say.
     pub fn validate(&self, at: &Section<'_>, problems: &mut Problems) {
-        self.sending_queue.validate(&at.at("sending_queue"), problems);
-        self.retry_on_failure.validate(&at.at("retry_on_failure"), problems);
+        self.sending_queue
+            .validate(&at.at("sending_queue"), problems);
+        self.retry_on_failure
+            .validate(&at.at("retry_on_failure"), problems);
     }
 
     /// The bounds of the queue.
@@ -32,8 +34,16 @@ impl DeliveryConfig {
             Sizer::Items => crate::pipeline::Sizer::Items,
             Sizer::Bytes => crate::pipeline::Sizer::Bytes,
         };
-        let QueueConfig { queue_size, queue_bytes, .. } = self.sending_queue;
-        QueueSettings { sizer, size: queue_size, bytes: queue_bytes.0 }
+        let QueueConfig {
+            queue_size,
+            queue_bytes,
+            ..
+        } = self.sending_queue;
+        QueueSettings {
+            sizer,
+            size: queue_size,
+            bytes: queue_bytes.0,
+        }
     }
 
     /// How it is emptied, with this time limit for each try.

@@ -11,13 +11,13 @@
 //! **Invariants.** What [`validate`] accepted, the views read without failing. Unknown fields survive (R-STR-4).
 //! **Not here.** Meaning of attributes (`scan`), sockets, compression (`pipeline`).
 
-mod edit;
 pub mod capture;
+mod edit;
 pub mod json;
 mod malformed;
-pub mod split;
 pub mod schema;
 mod splice;
+pub mod split;
 mod validate;
 mod value;
 mod view;

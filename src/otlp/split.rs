@@ -47,16 +47,29 @@ struct Splitter<F> {
 impl<F: Fn(&[u8], u64) -> u64> Splitter<F> {
     fn new(max: u64, weigh: F) -> Self {
         let (piece, group, scope) = (Vec::new(), Vec::new(), Vec::new());
-        Splitter { max, weigh, piece, group, scope, weight: 0, items: 0, done: Vec::new() }
+        Splitter {
+            max,
+            weigh,
+            piece,
+            group,
+            scope,
+            weight: 0,
+            items: 0,
+            done: Vec::new(),
+        }
     }
 
     fn cut(mut self, signal: Signal, request: &[u8]) -> Vec<Piece> {
         for (number, value) in Fields::new(request) {
-            let (1, Value::Len(group)) = (number, value) else { continue };
+            let (1, Value::Len(group)) = (number, value) else {
+                continue;
+            };
             let group_head = without_items(group);
             self.group.extend_from_slice(&group_head);
             for (number, value) in Fields::new(group) {
-                let (2, Value::Len(scope)) = (number, value) else { continue };
+                let (2, Value::Len(scope)) = (number, value) else {
+                    continue;
+                };
                 let scope_head = without_items(scope);
                 self.scope.extend_from_slice(&scope_head);
                 for (number, value) in Fields::new(scope) {
@@ -73,7 +86,11 @@ impl<F: Fn(&[u8], u64) -> u64> Splitter<F> {
     }
 
     fn add(&mut self, signal: Signal, item: &[u8], group_head: &[u8], scope_head: &[u8]) {
-        let items = if signal == Signal::Metrics { data_points(item) } else { 1 };
+        let items = if signal == Signal::Metrics {
+            data_points(item)
+        } else {
+            1
+        };
         let weight = (self.weigh)(item, items);
         if self.weight > 0 && self.weight + weight > self.max {
             self.close_scope();
@@ -100,7 +117,10 @@ impl<F: Fn(&[u8], u64) -> u64> Splitter<F> {
     fn close_piece(&mut self) {
         if self.weight > 0 || self.done.is_empty() {
             let bytes = Bytes::from(std::mem::take(&mut self.piece));
-            self.done.push(Piece { bytes, items: self.items });
+            self.done.push(Piece {
+                bytes,
+                items: self.items,
+            });
         }
         self.piece.clear();
         self.weight = 0;
@@ -114,7 +134,9 @@ fn without_items(message: &[u8]) -> Vec<u8> {
     let mut fields = Fields::new(message);
     loop {
         let before = fields.rest();
-        let Some((number, value)) = fields.next() else { return head };
+        let Some((number, value)) = fields.next() else {
+            return head;
+        };
         if !matches!((number, value), (2, Value::Len(_))) {
             let taken = before.len() - fields.rest().len();
             head.extend_from_slice(before.get(..taken).unwrap_or_default());
@@ -125,9 +147,9 @@ fn without_items(message: &[u8]) -> Vec<u8> {
 /// Data points of a metric; a metric without any weighs as one.
 fn data_points(metric: &[u8]) -> u64 {
     let of_kind = |(number, value): (u32, Value<'_>)| match (number, value) {
-        (5 | 7 | 9 | 10 | 11, Value::Len(kind)) => {
-            Fields::new(kind).filter(|(number, value)| *number == 1 && matches!(value, Value::Len(_))).count() as u64
-        }
+        (5 | 7 | 9 | 10 | 11, Value::Len(kind)) => Fields::new(kind)
+            .filter(|(number, value)| *number == 1 && matches!(value, Value::Len(_)))
+            .count() as u64,
         _ => 0,
     };
     Fields::new(metric).map(of_kind).sum::<u64>().max(1)
@@ -153,7 +175,11 @@ mod tests {
                     spans: (0..*spans)
                         .map(|_| {
                             n += 1;
-                            Span { start_time_unix_nano: n, name: "x".repeat(n as usize % 7), ..Span::default() }
+                            Span {
+                                start_time_unix_nano: n,
+                                name: "x".repeat(n as usize % 7),
+                                ..Span::default()
+                            }
                         })
                         .collect(),
                     ..ScopeSpans::default()
@@ -161,7 +187,9 @@ mod tests {
                 .collect(),
             ..ResourceSpans::default()
         });
-        ExportTraceServiceRequest { resource_spans: resource_spans.collect() }
+        ExportTraceServiceRequest {
+            resource_spans: resource_spans.collect(),
+        }
     }
 
     type Row = (String, String, Span);
@@ -170,7 +198,11 @@ mod tests {
         let groups = request.resource_spans.iter();
         groups
             .flat_map(|g| g.scope_spans.iter().map(move |s| (g, s)))
-            .flat_map(|(g, s)| s.spans.iter().map(|x| (g.schema_url.clone(), s.schema_url.clone(), x.clone())))
+            .flat_map(|(g, s)| {
+                s.spans
+                    .iter()
+                    .map(|x| (g.schema_url.clone(), s.schema_url.clone(), x.clone()))
+            })
             .collect()
     }
 

@@ -16,7 +16,9 @@ use crate::otlp::{Signal, split};
 use crate::pipeline::queue::{Queue, Queued};
 use crate::pipeline::reservation::Outcome;
 use crate::pipeline::retry::{Backoff, RetrySettings};
-use crate::pipeline::{Batch, BoxFuture, Cause, Component, Consumer, Exporter, Outgoing, Reservation, Verdict};
+use crate::pipeline::{
+    Batch, BoxFuture, Cause, Component, Consumer, Exporter, Outgoing, Reservation, Verdict,
+};
 use crate::telemetry::{ExporterMetrics, task};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -138,7 +140,10 @@ impl Delivery {
         while parcel.size(batch.sizer) < batch.min_size {
             let next = match self.queue.try_pop() {
                 Some(queued) => Some(queued),
-                None => tokio::time::timeout_at(flush_at, self.queue.pop()).await.ok().flatten(),
+                None => tokio::time::timeout_at(flush_at, self.queue.pop())
+                    .await
+                    .ok()
+                    .flatten(),
             };
             let Some(next) = next else { break };
             if !parcel.takes(&next, batch) {
@@ -191,13 +196,19 @@ impl Delivery {
                 Err(verdict) => verdict,
             };
             let asked = match &verdict {
-                Verdict::Permanent { .. } => return Err(self.give_up(signal, items, verdict, "permanent")),
+                Verdict::Permanent { .. } => {
+                    return Err(self.give_up(signal, items, verdict, "permanent"));
+                }
                 Verdict::Retry { after, .. } => *after,
                 Verdict::Refused { after, .. } => Some(*after),
             };
             let wait = backoff.next(asked, started.elapsed(), &mut self.random.lock());
             let Some(wait) = wait else {
-                let reason = if self.settings.retry.enabled { "max_elapsed_time" } else { "retry_disabled" };
+                let reason = if self.settings.retry.enabled {
+                    "max_elapsed_time"
+                } else {
+                    "retry_disabled"
+                };
                 return Err(self.give_up(signal, items, verdict, reason));
             };
             self.metrics.retried();
@@ -218,9 +229,14 @@ impl Delivery {
             None => Some(limit),
         };
         let sending = self.exporter.export(request);
-        let Some(limit) = limit else { return sending.await };
+        let Some(limit) = limit else {
+            return sending.await;
+        };
         timeout(limit, sending).await.unwrap_or_else(|_| {
-            Err(Verdict::Retry { after: None, source: Cause::new(format!("no answer within {limit:?}")) })
+            Err(Verdict::Retry {
+                after: None,
+                source: Cause::new(format!("no answer within {limit:?}")),
+            })
         })
     }
 
@@ -235,7 +251,11 @@ impl Delivery {
                 // draining: a long back-off is cut so that what is left is tried before the end
                 Some(deadline) => {
                     let rest = deadline.saturating_duration_since(Instant::now()) / 2;
-                    sleep(rest.min(until.saturating_duration_since(Instant::now())).max(Duration::from_millis(50))).await;
+                    sleep(
+                        rest.min(until.saturating_duration_since(Instant::now()))
+                            .max(Duration::from_millis(50)),
+                    )
+                    .await;
                     return Instant::now() < deadline;
                 }
                 None => {}
@@ -247,7 +267,13 @@ impl Delivery {
         }
     }
 
-    fn give_up(&self, signal: Signal, items: u64, verdict: Verdict, reason: &'static str) -> Verdict {
+    fn give_up(
+        &self,
+        signal: Signal,
+        items: u64,
+        verdict: Verdict,
+        reason: &'static str,
+    ) -> Verdict {
         self.metrics.send_failed(signal, items, reason);
         error!(
             exporter = self.metrics.exporter(), signal = signal.as_str(), items, reason, error = %verdict,
@@ -266,7 +292,10 @@ impl Consumer for Delivery {
         } else {
             (None, None)
         };
-        let slot = self.queue.reserve(batch, outcome).inspect_err(|_| self.metrics.enqueue_failed(signal, items))?;
+        let slot = self
+            .queue
+            .reserve(batch, outcome)
+            .inspect_err(|_| self.metrics.enqueue_failed(signal, items))?;
         reservation.hold(slot);
         if let Some(waiting) = waiting {
             reservation.wait_for(waiting);
@@ -291,24 +320,44 @@ impl Delivery {
         let tasks = std::mem::take(&mut *self.tasks.lock());
         for mut task in tasks {
             // a moment longer than the deadline, so that a last try can report itself
-            let grace = until.saturating_duration_since(Instant::now()) + Duration::from_millis(200);
+            let grace =
+                until.saturating_duration_since(Instant::now()) + Duration::from_millis(200);
             if timeout(grace, &mut task).await.is_err() {
                 task.abort();
             }
         }
         let mut leftover = self.gathering.lock().await.take();
         while let Some(queued) = leftover.take().or_else(|| self.queue.try_pop()) {
-            self.metrics.send_failed(queued.batch.signal, u64::from(queued.batch.items), "shutdown");
-            warn!(exporter = self.metrics.exporter(), items = queued.batch.items, "queued data dropped at shutdown");
+            self.metrics.send_failed(
+                queued.batch.signal,
+                u64::from(queued.batch.items),
+                "shutdown",
+            );
+            warn!(
+                exporter = self.metrics.exporter(),
+                items = queued.batch.items,
+                "queued data dropped at shutdown"
+            );
         }
     }
 }
 
 impl Parcel {
     fn of(queued: Queued) -> Self {
-        let Batch { signal, ref bytes, items } = queued.batch;
-        let request = Outgoing { signal, parts: vec![bytes.clone()], items: u64::from(items) };
-        Parcel { request, entries: vec![queued] }
+        let Batch {
+            signal,
+            ref bytes,
+            items,
+        } = queued.batch;
+        let request = Outgoing {
+            signal,
+            parts: vec![bytes.clone()],
+            items: u64::from(items),
+        };
+        Parcel {
+            request,
+            entries: vec![queued],
+        }
     }
 
     fn size(&self, sizer: BatchSizer) -> u64 {

@@ -29,16 +29,25 @@ impl FromStr for ComponentId {
         let (kind, name) = text.split_once('/').unwrap_or((text, ""));
         let is_named = !text.contains('/') || !name.trim().is_empty();
         if kind.trim().is_empty() || !is_named {
-            return Err(format!("`{text}` is not a component id; write `type` or `type/name`"));
+            return Err(format!(
+                "`{text}` is not a component id; write `type` or `type/name`"
+            ));
         }
-        Ok(ComponentId { kind: kind.trim().to_owned(), name: name.trim().to_owned() })
+        Ok(ComponentId {
+            kind: kind.trim().to_owned(),
+            name: name.trim().to_owned(),
+        })
     }
 }
 
 impl fmt::Display for ComponentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.kind)?;
-        if self.name.is_empty() { Ok(()) } else { write!(f, "/{}", self.name) }
+        if self.name.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "/{}", self.name)
+        }
     }
 }
 
@@ -71,7 +80,8 @@ pub trait ReceiverConfig: Send + Sync {
     ///
     /// # Errors
     /// What only the machine could tell.
-    fn build(&self, context: &BuildContext, outputs: Outputs) -> anyhow::Result<Arc<dyn Component>>;
+    fn build(&self, context: &BuildContext, outputs: Outputs)
+    -> anyhow::Result<Arc<dyn Component>>;
 }
 
 /// A processor in one pipeline: what takes batches, and what starts and stops if it has a life of its own.
@@ -88,7 +98,12 @@ pub trait ProcessorConfig: Send + Sync {
     ///
     /// # Errors
     /// What only the machine could tell.
-    fn build(&self, context: &BuildContext, signal: Signal, next: Arc<dyn Consumer>) -> anyhow::Result<BuiltProcessor>;
+    fn build(
+        &self,
+        context: &BuildContext,
+        signal: Signal,
+        next: Arc<dyn Consumer>,
+    ) -> anyhow::Result<BuiltProcessor>;
 
     /// Settings that the exporters' queues of the pipeline take over (D6: nothing acknowledged waits in a processor).
     fn batch(&self) -> Option<BatchSettings> {
@@ -121,7 +136,8 @@ pub trait ConnectorConfig: Send + Sync {
     ///
     /// # Errors
     /// What only the machine could tell.
-    fn build(&self, context: &BuildContext, outputs: Outputs) -> anyhow::Result<Arc<dyn Connector>>;
+    fn build(&self, context: &BuildContext, outputs: Outputs)
+    -> anyhow::Result<Arc<dyn Connector>>;
 }
 
 /// An extension's checked configuration.

@@ -25,9 +25,9 @@ pub use batch::Batch;
 pub use component::{BoxFuture, Component, Consumer, Exporter, Fanout, Outgoing};
 pub use delivery::{BatchSettings, BatchSizer, Delivery, DeliveryComponent, DeliverySettings};
 pub use factory::{
-    BuildContext, BuiltProcessor, ComponentId, Configure, Connector, ConnectorConfig, ConnectorFactory, Described,
-    ExporterConfig, ExporterFactory, ExtensionConfig, ExtensionFactory, Outputs, ProcessorConfig, ProcessorFactory,
-    ReceiverConfig, ReceiverFactory,
+    BuildContext, BuiltProcessor, ComponentId, Configure, Connector, ConnectorConfig,
+    ConnectorFactory, Described, ExporterConfig, ExporterFactory, ExtensionConfig,
+    ExtensionFactory, Outputs, ProcessorConfig, ProcessorFactory, ReceiverConfig, ReceiverFactory,
 };
 pub use partial::PartialSuccess;
 pub use queue::{Queue, QueueSettings, Queued, Sizer, Slot};

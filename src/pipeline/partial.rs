@@ -2,11 +2,11 @@
 
 use crate::otlp::Signal;
 use crate::pipeline::Cause;
+use crate::telemetry::ExporterMetrics;
 use opentelemetry_proto::tonic::collector::{
     logs::v1::ExportLogsServiceResponse, metrics::v1::ExportMetricsServiceResponse,
     trace::v1::ExportTraceServiceResponse,
 };
-use crate::telemetry::ExporterMetrics;
 use prost::Message;
 use tracing::warn;
 
@@ -25,15 +25,21 @@ impl PartialSuccess {
     pub fn decode(signal: Signal, bytes: &[u8]) -> Option<Self> {
         let (rejected, message) = match signal {
             Signal::Traces => {
-                let partial = ExportTraceServiceResponse::decode(bytes).ok()?.partial_success?;
+                let partial = ExportTraceServiceResponse::decode(bytes)
+                    .ok()?
+                    .partial_success?;
                 (partial.rejected_spans, partial.error_message)
             }
             Signal::Metrics => {
-                let partial = ExportMetricsServiceResponse::decode(bytes).ok()?.partial_success?;
+                let partial = ExportMetricsServiceResponse::decode(bytes)
+                    .ok()?
+                    .partial_success?;
                 (partial.rejected_data_points, partial.error_message)
             }
             Signal::Logs => {
-                let partial = ExportLogsServiceResponse::decode(bytes).ok()?.partial_success?;
+                let partial = ExportLogsServiceResponse::decode(bytes)
+                    .ok()?
+                    .partial_success?;
                 (partial.rejected_log_records, partial.error_message)
             }
         };
@@ -50,8 +56,13 @@ impl PartialSuccess {
             Signal::Metrics => "rejectedDataPoints",
             Signal::Logs => "rejectedLogRecords",
         };
-        let rejected = partial.get(key).and_then(|n| n.as_i64().or_else(|| n.as_str()?.parse().ok()));
-        let message = partial.get("errorMessage").and_then(|m| m.as_str()).unwrap_or_default();
+        let rejected = partial
+            .get(key)
+            .and_then(|n| n.as_i64().or_else(|| n.as_str()?.parse().ok()));
+        let message = partial
+            .get("errorMessage")
+            .and_then(|m| m.as_str())
+            .unwrap_or_default();
         Self::of(rejected.unwrap_or(0), message.to_owned())
     }
 
@@ -66,6 +77,9 @@ impl PartialSuccess {
 
     fn of(rejected: i64, message: String) -> Option<Self> {
         let rejected = u64::try_from(rejected).unwrap_or(0);
-        (rejected > 0 || !message.is_empty()).then(|| PartialSuccess { rejected, message: Cause::new(message) })
+        (rejected > 0 || !message.is_empty()).then(|| PartialSuccess {
+            rejected,
+            message: Cause::new(message),
+        })
     }
 }

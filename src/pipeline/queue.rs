@@ -143,7 +143,10 @@ impl Queue {
             Sizer::Bytes => bytes,
         };
         if used > self.settings.size || bytes > self.settings.bytes {
-            let source = Cause::new(format!("request of {bytes} bytes is larger than the whole queue of {}", self.name));
+            let source = Cause::new(format!(
+                "request of {bytes} bytes is larger than the whole queue of {}",
+                self.name
+            ));
             return Err(Verdict::Permanent { source });
         }
         if self.is_closed.load(Ordering::Relaxed) {
@@ -152,17 +155,31 @@ impl Queue {
         // relaxed: counts only; the entries are published by the queue's own ordering
         let used_before = self.used.fetch_add(used, Ordering::Relaxed);
         let bytes_before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let room = Room { queue: Arc::clone(self), used, bytes };
+        let room = Room {
+            queue: Arc::clone(self),
+            used,
+            bytes,
+        };
         if used_before + used > self.settings.size || bytes_before + bytes > self.settings.bytes {
             drop(room);
             return Err(self.refusal("is full"));
         }
-        Ok(Slot { entry: Entry { batch, at: Instant::now(), outcome, room } })
+        Ok(Slot {
+            entry: Entry {
+                batch,
+                at: Instant::now(),
+                outcome,
+                room,
+            },
+        })
     }
 
     fn refusal(&self, what: &str) -> Verdict {
         let source = Cause::new(format!("sending queue of {} {what}", self.name));
-        Verdict::Refused { after: RETRY_AFTER, source }
+        Verdict::Refused {
+            after: RETRY_AFTER,
+            source,
+        }
     }
 
     /// The next batch, waiting for one; `None` once the queue is closed and empty.
@@ -184,13 +201,23 @@ impl Queue {
 
     /// The next batch if there is one.
     pub fn try_pop(&self) -> Option<Queued> {
-        let Entry { batch, at, outcome, room } = self.entries.pop()?;
+        let Entry {
+            batch,
+            at,
+            outcome,
+            room,
+        } = self.entries.pop()?;
         self.note_waiting_since(at);
         if !self.entries.is_empty() {
             // two commits between a look and a wait leave one permit; this wakes the second consumer
             self.ready.notify_one();
         }
-        Some(Queued { batch, at, outcome, _room: room })
+        Some(Queued {
+            batch,
+            at,
+            outcome,
+            _room: room,
+        })
     }
 
     /// Takes no more; `pop` ends when what is inside has been taken.
@@ -225,12 +252,14 @@ impl Queue {
         if self.entries.is_empty() {
             return Duration::ZERO;
         }
-        let since = self.born + Duration::from_micros(self.waiting_since_us.load(Ordering::Relaxed));
+        let since =
+            self.born + Duration::from_micros(self.waiting_since_us.load(Ordering::Relaxed));
         Instant::now().saturating_duration_since(since)
     }
 
     fn note_waiting_since(&self, at: Instant) {
-        let us = u64::try_from(at.saturating_duration_since(self.born).as_micros()).unwrap_or(u64::MAX);
+        let us =
+            u64::try_from(at.saturating_duration_since(self.born).as_micros()).unwrap_or(u64::MAX);
         self.waiting_since_us.store(us, Ordering::Relaxed);
     }
 }
@@ -260,7 +289,11 @@ mod tests {
     use bytes::Bytes;
 
     fn batch(bytes: usize) -> Batch {
-        Batch { signal: Signal::Traces, bytes: Bytes::from(vec![0; bytes]), items: 3 }
+        Batch {
+            signal: Signal::Traces,
+            bytes: Bytes::from(vec![0; bytes]),
+            items: 3,
+        }
     }
 
     fn queue(sizer: Sizer, size: u64, bytes: u64) -> Arc<Queue> {
@@ -271,7 +304,10 @@ mod tests {
     async fn a_place_is_given_back_when_it_is_not_filled() {
         let queue = queue(Sizer::Requests, 1, 100);
         let slot = queue.reserve(batch(10), None).unwrap();
-        assert!(matches!(queue.reserve(batch(10), None), Err(Verdict::Refused { .. })));
+        assert!(matches!(
+            queue.reserve(batch(10), None),
+            Err(Verdict::Refused { .. })
+        ));
         drop(slot);
         Box::new(queue.reserve(batch(10), None).unwrap()).commit();
         assert_eq!((queue.used(), queue.used_bytes()), (1, 10));
@@ -292,7 +328,10 @@ mod tests {
     #[tokio::test]
     async fn a_batch_larger_than_the_queue_is_refused_for_good() {
         let queue = queue(Sizer::Items, 2, 1000);
-        assert!(matches!(queue.reserve(batch(10), None), Err(Verdict::Permanent { .. })));
+        assert!(matches!(
+            queue.reserve(batch(10), None),
+            Err(Verdict::Permanent { .. })
+        ));
     }
 
     #[tokio::test]
@@ -317,7 +356,10 @@ mod tests {
         queue.close();
         let mut taken = 0;
         for consumer in consumers {
-            taken += tokio::time::timeout(Duration::from_secs(5), consumer).await.unwrap().unwrap();
+            taken += tokio::time::timeout(Duration::from_secs(5), consumer)
+                .await
+                .unwrap()
+                .unwrap();
         }
         assert_eq!(taken, 7);
         assert!(queue.reserve(batch(1), None).is_err());

@@ -44,12 +44,20 @@ impl Backoff {
     /// Before the first failure.
     #[must_use]
     pub fn new(settings: RetrySettings) -> Self {
-        Backoff { settings, interval: settings.initial_interval }
+        Backoff {
+            settings,
+            interval: settings.initial_interval,
+        }
     }
 
     /// How long to wait before the next try, at least `asked` if the next hop named a time; `None` to give up.
     /// `elapsed` is the time since the first try.
-    pub fn next(&mut self, asked: Option<Duration>, elapsed: Duration, random: &mut Random) -> Option<Duration> {
+    pub fn next(
+        &mut self,
+        asked: Option<Duration>,
+        elapsed: Duration,
+        random: &mut Random,
+    ) -> Option<Duration> {
         if !self.settings.enabled {
             return None;
         }
@@ -57,7 +65,9 @@ impl Backoff {
         let factor = 1.0 - spread + 2.0 * spread * random.unit();
         let jittered = self.interval.mul_f64(factor);
         let wait = asked.map_or(jittered, |asked| jittered.max(asked));
-        let longer = self.interval.mul_f64(self.settings.multiplier.clamp(1.0, 100.0));
+        let longer = self
+            .interval
+            .mul_f64(self.settings.multiplier.clamp(1.0, 100.0));
         self.interval = longer.min(self.settings.max_interval);
         let limit = self.settings.max_elapsed_time;
         if !limit.is_zero() && elapsed + wait > limit {
@@ -77,8 +87,14 @@ mod tests {
         let mut backoff = Backoff::new(RetrySettings::default());
         let mut middle = 5.0;
         for _ in 0..12 {
-            let wait = backoff.next(None, Duration::ZERO, &mut random).unwrap().as_secs_f64();
-            assert!((0.5 * middle..=1.5 * middle).contains(&wait), "{wait} around {middle}");
+            let wait = backoff
+                .next(None, Duration::ZERO, &mut random)
+                .unwrap()
+                .as_secs_f64();
+            assert!(
+                (0.5 * middle..=1.5 * middle).contains(&wait),
+                "{wait} around {middle}"
+            );
             middle = f64::min(middle * 1.5, 30.0);
         }
     }
@@ -87,15 +103,30 @@ mod tests {
     fn a_time_that_was_asked_for_is_never_undercut() {
         let mut backoff = Backoff::new(RetrySettings::default());
         let asked = Duration::from_secs(60);
-        assert!(backoff.next(Some(asked), Duration::ZERO, &mut Random::seeded(1)).unwrap() >= asked);
+        assert!(
+            backoff
+                .next(Some(asked), Duration::ZERO, &mut Random::seeded(1))
+                .unwrap()
+                >= asked
+        );
     }
 
     #[test]
     fn it_gives_up_after_the_longest_time_and_never_if_that_is_zero() {
         let mut random = Random::seeded(1);
         let late = Duration::from_secs(299);
-        assert_eq!(Backoff::new(RetrySettings::default()).next(None, late, &mut random), None);
-        let for_ever = RetrySettings { max_elapsed_time: Duration::ZERO, ..RetrySettings::default() };
-        assert!(Backoff::new(for_ever).next(None, Duration::from_secs(1 << 20), &mut random).is_some());
+        assert_eq!(
+            Backoff::new(RetrySettings::default()).next(None, late, &mut random),
+            None
+        );
+        let for_ever = RetrySettings {
+            max_elapsed_time: Duration::ZERO,
+            ..RetrySettings::default()
+        };
+        assert!(
+            Backoff::new(for_ever)
+                .next(None, Duration::from_secs(1 << 20), &mut random)
+                .is_some()
+        );
     }
 }

@@ -1,1 +1,3 @@
-//! To be furnished.
+//! What looks at batches, or changes them, on their way.
+
+pub mod batch;

@@ -2,8 +2,8 @@
 
 use crate::otlp::Signal;
 use crate::pipeline::{
-    BuildContext, BuiltProcessor, Component, ComponentId, Connector, Consumer, Delivery, DeliveryComponent, Exporter,
-    Fanout, Outputs, Queue,
+    BuildContext, BuiltProcessor, Component, ComponentId, Connector, Consumer, Delivery,
+    DeliveryComponent, Exporter, Fanout, Outputs, Queue,
 };
 use crate::service::pipelines::{Pipeline, PipelineId};
 use crate::service::plan::Plan;
@@ -67,22 +67,34 @@ impl Service {
         components.append(&mut builder.exporters);
         components.append(&mut builder.middle);
         components.append(&mut builder.receivers);
-        Ok(Service { components, telemetry: Arc::clone(telemetry) })
+        Ok(Service {
+            components,
+            telemetry: Arc::clone(telemetry),
+        })
     }
 }
 
 impl<'a> Builder<'a> {
     fn context(&self, id: &ComponentId) -> BuildContext {
-        BuildContext { id: id.clone(), telemetry: Arc::clone(self.telemetry) }
+        BuildContext {
+            id: id.clone(),
+            telemetry: Arc::clone(self.telemetry),
+        }
     }
 
     fn extensions(&self) -> anyhow::Result<Vec<Named>> {
         let mut built = Vec::new();
         for planned in &self.plan.extensions {
-            let Some(config) = &planned.config else { continue };
-            let component =
-                config.build(&self.context(&planned.id)).with_context(|| format!("extension `{}`", planned.id))?;
-            built.push(Named { id: planned.id.to_string(), component });
+            let Some(config) = &planned.config else {
+                continue;
+            };
+            let component = config
+                .build(&self.context(&planned.id))
+                .with_context(|| format!("extension `{}`", planned.id))?;
+            built.push(Named {
+                id: planned.id.to_string(),
+                component,
+            });
         }
         Ok(built)
     }
@@ -90,9 +102,13 @@ impl<'a> Builder<'a> {
     /// Builds each exporter once, and a queue for each signal that it is given.
     fn exporters(&mut self) -> anyhow::Result<()> {
         for planned in &self.plan.exporters {
-            let Some(config) = &planned.config else { continue };
+            let Some(config) = &planned.config else {
+                continue;
+            };
             let context = self.context(&planned.id);
-            let exporter = config.build(&context).with_context(|| format!("exporter `{}`", planned.id))?;
+            let exporter = config
+                .build(&context)
+                .with_context(|| format!("exporter `{}`", planned.id))?;
             let signals: BTreeSet<Signal> = self
                 .plan
                 .pipelines
@@ -105,25 +121,57 @@ impl<'a> Builder<'a> {
                 let queue = Queue::new(format!("exporter {}", planned.id), config.queue());
                 metrics.watch_queue(signal, &queue);
                 let mut settings = config.delivery();
-                settings.batch = settings.batch.or_else(|| self.batch_before(&planned.id, signal));
-                self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                let delivery = Delivery::new(queue, Arc::clone(&exporter), settings, metrics, self.seed);
+                settings.batch = settings
+                    .batch
+                    .or_else(|| self.batch_before(&planned.id, signal));
+                self.seed = self
+                    .seed
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                let delivery =
+                    Delivery::new(queue, Arc::clone(&exporter), settings, metrics, self.seed);
                 let id = format!("{}/{}", planned.id, signal.as_str());
-                self.exporters.push(Named { id, component: Arc::new(DeliveryComponent(Arc::clone(&delivery))) });
-                self.deliveries.insert((planned.id.clone(), signal), delivery);
+                self.exporters.push(Named {
+                    id,
+                    component: Arc::new(DeliveryComponent(Arc::clone(&delivery))),
+                });
+                self.deliveries
+                    .insert((planned.id.clone(), signal), delivery);
             }
             // before its queues: they must find it started, and empty themselves before it stops
-            self.exporters.insert(0, Named { id: planned.id.to_string(), component: exporter });
+            self.exporters.insert(
+                0,
+                Named {
+                    id: planned.id.to_string(),
+                    component: exporter,
+                },
+            );
         }
         Ok(())
     }
 
     /// The settings of a `batch` processor in a pipeline that leads to this exporter.
-    fn batch_before(&self, exporter: &ComponentId, signal: Signal) -> Option<crate::pipeline::BatchSettings> {
-        let pipelines = self.plan.pipelines.iter().filter(|p| p.id.signal == signal && p.exporters.contains(exporter));
+    fn batch_before(
+        &self,
+        exporter: &ComponentId,
+        signal: Signal,
+    ) -> Option<crate::pipeline::BatchSettings> {
+        let pipelines = self
+            .plan
+            .pipelines
+            .iter()
+            .filter(|p| p.id.signal == signal && p.exporters.contains(exporter));
         pipelines
             .flat_map(|pipeline| &pipeline.processors)
-            .filter_map(|id| self.plan.processors.iter().find(|planned| planned.id == *id)?.config.as_ref()?.batch())
+            .filter_map(|id| {
+                self.plan
+                    .processors
+                    .iter()
+                    .find(|planned| planned.id == *id)?
+                    .config
+                    .as_ref()?
+                    .batch()
+            })
             .next()
     }
 
@@ -135,7 +183,11 @@ impl<'a> Builder<'a> {
             }
             for next in &plan.pipelines {
                 // the plan has no cycles, so this ends
-                if next.receivers.iter().any(|receiver| pipeline.exporters.contains(receiver)) {
+                if next
+                    .receivers
+                    .iter()
+                    .any(|receiver| pipeline.exporters.contains(receiver))
+                {
                     visit(plan, next, order);
                 }
             }
@@ -151,15 +203,22 @@ impl<'a> Builder<'a> {
     /// Builds the connectors that this pipeline exports to; what they feed stands already.
     fn connectors_of(&mut self, pipeline: &Pipeline) -> anyhow::Result<()> {
         for planned in &self.plan.connectors {
-            if !pipeline.exporters.contains(&planned.id) || self.connectors.contains_key(&planned.id) {
+            if !pipeline.exporters.contains(&planned.id)
+                || self.connectors.contains_key(&planned.id)
+            {
                 continue;
             }
-            let Some(config) = &planned.config else { continue };
+            let Some(config) = &planned.config else {
+                continue;
+            };
             let connector = config
                 .build(&self.context(&planned.id), self.outputs(&planned.id))
                 .with_context(|| format!("connector `{}`", planned.id))?;
             let component: Arc<dyn Component> = Arc::clone(&connector) as _;
-            self.middle.push(Named { id: planned.id.to_string(), component });
+            self.middle.push(Named {
+                id: planned.id.to_string(),
+                component,
+            });
             self.connectors.insert(planned.id.clone(), connector);
         }
         Ok(())
@@ -185,15 +244,29 @@ impl<'a> Builder<'a> {
             let delivery = self.deliveries.get(&(id.clone(), signal)).cloned();
             delivery.or_else(|| self.connectors.get(id)?.consumer(signal))
         });
-        let Some(mut head) = fan(ends.collect()) else { return Ok(()) };
+        let Some(mut head) = fan(ends.collect()) else {
+            return Ok(());
+        };
         for id in pipeline.processors.iter().rev() {
-            let planned = self.plan.processors.iter().find(|planned| planned.id == *id);
-            let Some(config) = planned.and_then(|planned| planned.config.as_ref()) else { continue };
-            let BuiltProcessor { consumer, component } = config
+            let planned = self
+                .plan
+                .processors
+                .iter()
+                .find(|planned| planned.id == *id);
+            let Some(config) = planned.and_then(|planned| planned.config.as_ref()) else {
+                continue;
+            };
+            let BuiltProcessor {
+                consumer,
+                component,
+            } = config
                 .build(&self.context(id), signal, head)
                 .with_context(|| format!("processor `{id}` of pipeline `{}`", pipeline.id))?;
             if let Some(component) = component {
-                self.middle.push(Named { id: format!("{id} in {}", pipeline.id), component });
+                self.middle.push(Named {
+                    id: format!("{id} in {}", pipeline.id),
+                    component,
+                });
             }
             head = consumer;
         }
@@ -203,11 +276,16 @@ impl<'a> Builder<'a> {
 
     fn receivers(&mut self) -> anyhow::Result<()> {
         for planned in &self.plan.receivers {
-            let Some(config) = &planned.config else { continue };
+            let Some(config) = &planned.config else {
+                continue;
+            };
             let component = config
                 .build(&self.context(&planned.id), self.outputs(&planned.id))
                 .with_context(|| format!("receiver `{}`", planned.id))?;
-            self.receivers.push(Named { id: planned.id.to_string(), component });
+            self.receivers.push(Named {
+                id: planned.id.to_string(),
+                component,
+            });
         }
         Ok(())
     }

@@ -23,16 +23,25 @@ impl FromStr for PipelineId {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let id: ComponentId = text.parse()?;
-        let signal = Signal::ALL.into_iter().find(|signal| signal.as_str() == id.kind);
+        let signal = Signal::ALL
+            .into_iter()
+            .find(|signal| signal.as_str() == id.kind);
         let signal = signal.ok_or_else(|| format!("pipeline `{text}` carries no known signal"))?;
-        Ok(PipelineId { signal, name: id.name })
+        Ok(PipelineId {
+            signal,
+            name: id.name,
+        })
     }
 }
 
 impl fmt::Display for PipelineId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.signal.as_str())?;
-        if self.name.is_empty() { Ok(()) } else { write!(f, "/{}", self.name) }
+        if self.name.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "/{}", self.name)
+        }
     }
 }
 
@@ -65,35 +74,50 @@ pub(super) struct Known<'a> {
 }
 
 /// Reads `service.pipelines`, noting what does not fit.
-pub(super) fn read(section: &Section<'_>, known: &Known<'_>, problems: &mut Problems) -> Vec<Pipeline> {
+pub(super) fn read(
+    section: &Section<'_>,
+    known: &Known<'_>,
+    problems: &mut Problems,
+) -> Vec<Pipeline> {
     let mut pipelines = Vec::new();
     for (key, section) in section.entries() {
         let id = match key.parse::<PipelineId>() {
             Ok(id) => id,
             Err(message) => {
-                problems.error(section.place(), message, "pipelines are named traces, metrics or logs, or traces/NAME");
+                problems.error(
+                    section.place().clone(),
+                    message,
+                    "pipelines are named traces, metrics or logs, or traces/NAME",
+                );
                 continue;
             }
         };
-        let Some(config) = section.parse::<PipelineConfig>(&[], problems) else { continue };
+        let Some(config) = section.parse::<PipelineConfig>(&[], problems) else {
+            continue;
+        };
         let pipeline = Pipeline {
             receivers: ids(&config.receivers, &section, "receivers", problems),
             processors: ids(&config.processors, &section, "processors", problems),
             exporters: ids(&config.exporters, &section, "exporters", problems),
             id,
         };
-        check(&pipeline, &section.place(), known, problems);
+        check(&pipeline, section.place(), known, problems);
         pipelines.push(pipeline);
     }
     if pipelines.is_empty() && !problems.has_errors() {
         let help = "add for example `traces: {receivers: [otlp], exporters: [debug]}`";
-        problems.error(section.place(), "no pipeline is defined", help);
+        problems.error(section.place().clone(), "no pipeline is defined", help);
     }
-    check_connectors(&pipelines, known, &section.place(), problems);
+    check_connectors(&pipelines, known, section.place(), problems);
     pipelines
 }
 
-fn ids(names: &[String], section: &Section<'_>, key: &str, problems: &mut Problems) -> Vec<ComponentId> {
+fn ids(
+    names: &[String],
+    section: &Section<'_>,
+    key: &str,
+    problems: &mut Problems,
+) -> Vec<ComponentId> {
     let mut seen = BTreeSet::new();
     let mut ids = Vec::new();
     for name in names {
@@ -101,7 +125,11 @@ fn ids(names: &[String], section: &Section<'_>, key: &str, problems: &mut Proble
             Ok(id) if seen.insert(id.clone()) => ids.push(id),
             Ok(id) => {
                 let message = format!("`{id}` stands twice");
-                problems.error(section.place().below(key), message, "name each component once in a pipeline");
+                problems.error(
+                    section.place().below(key),
+                    message,
+                    "name each component once in a pipeline",
+                );
             }
             Err(message) => problems.error(section.place().below(key), message, ""),
         }
@@ -112,27 +140,53 @@ fn ids(names: &[String], section: &Section<'_>, key: &str, problems: &mut Proble
 fn check(pipeline: &Pipeline, place: &Place, known: &Known<'_>, problems: &mut Problems) {
     let signal = pipeline.id.signal;
     if pipeline.receivers.is_empty() {
-        problems.error(place.clone(), "pipeline has no receiver", "name at least one under `receivers`");
+        problems.error(
+            place.clone(),
+            "pipeline has no receiver",
+            "name at least one under `receivers`",
+        );
     }
     if pipeline.exporters.is_empty() {
-        problems.error(place.clone(), "pipeline has no exporter", "name at least one under `exporters`");
+        problems.error(
+            place.clone(),
+            "pipeline has no exporter",
+            "name at least one under `exporters`",
+        );
     }
     let gives = |id: &ComponentId| known.connectors.get(id).map(|(_, outputs)| *outputs);
     let takes = |id: &ComponentId| known.connectors.get(id).map(|(inputs, _)| *inputs);
-    let roles: [(&str, &[ComponentId], &dyn Fn(&ComponentId) -> Option<&'static [Signal]>); 3] = [
-        ("receivers", &pipeline.receivers, &|id| known.receivers.get(id).copied().or_else(|| gives(id))),
-        ("processors", &pipeline.processors, &|id| known.processors.get(id).copied()),
-        ("exporters", &pipeline.exporters, &|id| known.exporters.get(id).copied().or_else(|| takes(id))),
+    let roles: [(
+        &str,
+        &[ComponentId],
+        &dyn Fn(&ComponentId) -> Option<&'static [Signal]>,
+    ); 3] = [
+        ("receivers", &pipeline.receivers, &|id| {
+            known.receivers.get(id).copied().or_else(|| gives(id))
+        }),
+        ("processors", &pipeline.processors, &|id| {
+            known.processors.get(id).copied()
+        }),
+        ("exporters", &pipeline.exporters, &|id| {
+            known.exporters.get(id).copied().or_else(|| takes(id))
+        }),
     ];
     for (key, ids, signals_of) in roles {
         for id in ids {
             let place = place.below(key);
             match signals_of(id) {
-                None => problems.error(place, format!("`{id}` is not defined"), help_for(id, key, known)),
+                None => problems.error(
+                    place,
+                    format!("`{id}` is not defined"),
+                    help_for(id, key, known),
+                ),
                 Some(signals) if !signals.contains(&signal) => {
                     let names: Vec<_> = signals.iter().map(|s| s.as_str()).collect();
                     let message = format!("`{id}` does not work with {}", signal.as_str());
-                    problems.error(place, message, format!("it works with {}", names.join(", ")));
+                    problems.error(
+                        place,
+                        message,
+                        format!("it works with {}", names.join(", ")),
+                    );
                 }
                 Some(_) => {}
             }
@@ -147,7 +201,11 @@ fn help_for(id: &ComponentId, key: &str, known: &Known<'_>) -> String {
         _ => &known.exporters,
     };
     let connectors = known.connectors.keys().filter(|_| key != "processors");
-    let names: Vec<String> = defined.keys().chain(connectors).map(ToString::to_string).collect();
+    let names: Vec<String> = defined
+        .keys()
+        .chain(connectors)
+        .map(ToString::to_string)
+        .collect();
     match nearest(&id.to_string(), names.iter().map(String::as_str)) {
         Some(name) => format!("did you mean `{name}`?"),
         None => format!("define it under `{key}:` (or `connectors:`) at the top level"),
@@ -155,19 +213,33 @@ fn help_for(id: &ComponentId, key: &str, known: &Known<'_>) -> String {
 }
 
 /// A connector must stand at both ends, and following connectors must not lead back.
-fn check_connectors(pipelines: &[Pipeline], known: &Known<'_>, place: &Place, problems: &mut Problems) {
+fn check_connectors(
+    pipelines: &[Pipeline],
+    known: &Known<'_>,
+    place: &Place,
+    problems: &mut Problems,
+) {
     for connector in known.connectors.keys() {
         let fed = pipelines.iter().any(|p| p.exporters.contains(connector));
         let read = pipelines.iter().any(|p| p.receivers.contains(connector));
         if read && !fed {
-            let message = format!("connector `{connector}` is a receiver, but no pipeline exports to it");
-            problems.error(place.clone(), message, "name it under `exporters` of the pipeline before it");
+            let message =
+                format!("connector `{connector}` is a receiver, but no pipeline exports to it");
+            problems.error(
+                place.clone(),
+                message,
+                "name it under `exporters` of the pipeline before it",
+            );
         }
     }
     if let Some(path) = find_cycle(pipelines, known) {
         let names: Vec<_> = path.iter().map(ToString::to_string).collect();
         let message = format!("pipelines form a cycle: {}", names.join(" → "));
-        problems.error(place.clone(), message, "take a connector out of one of them");
+        problems.error(
+            place.clone(),
+            message,
+            "take a connector out of one of them",
+        );
     }
 }
 
@@ -182,13 +254,22 @@ fn find_cycle<'a>(pipelines: &'a [Pipeline], known: &Known<'_>) -> Option<Vec<&'
     ) -> Option<Vec<&'a PipelineId>> {
         if let Some(start) = path.iter().position(|p| *p == at) {
             let cycle = path.iter().skip(start).chain([&at]);
-            return Some(cycle.filter_map(|p| pipelines.get(*p)).map(|p| &p.id).collect());
+            return Some(
+                cycle
+                    .filter_map(|p| pipelines.get(*p))
+                    .map(|p| &p.id)
+                    .collect(),
+            );
         }
         if !done.insert(at) {
             return None;
         }
         path.push(at);
-        let connectors = pipelines.get(at)?.exporters.iter().filter(|id| known.connectors.contains_key(id));
+        let connectors = pipelines
+            .get(at)?
+            .exporters
+            .iter()
+            .filter(|id| known.connectors.contains_key(id));
         for connector in connectors {
             for (next, pipeline) in pipelines.iter().enumerate() {
                 if pipeline.receivers.contains(connector)
@@ -202,5 +283,6 @@ fn find_cycle<'a>(pipelines: &'a [Pipeline], known: &Known<'_>) -> Option<Vec<&'
         None
     }
     let mut done = BTreeSet::new();
-    (0..pipelines.len()).find_map(|start| visit(start, pipelines, known, &mut Vec::new(), &mut done))
+    (0..pipelines.len())
+        .find_map(|start| visit(start, pipelines, known, &mut Vec::new(), &mut done))
 }

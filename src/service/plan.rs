@@ -3,10 +3,10 @@
 use crate::base::{Problems, nearest};
 use crate::config::{Document, Section};
 use crate::pipeline::{
-    ComponentId, Configure, ConnectorConfig, Described, ExporterConfig, ExtensionConfig, ProcessorConfig,
-    ReceiverConfig,
+    ComponentId, Configure, ConnectorConfig, Described, ExporterConfig, ExtensionConfig,
+    ProcessorConfig, ReceiverConfig,
 };
-use crate::service::components::{CONNECTORS, EXPORTERS, EXTENSIONS, PROCESSORS, RECEIVERS, TELEMETRY_KEYS_IGNORED};
+use crate::service::components::{CONNECTORS, EXPORTERS, EXTENSIONS, PROCESSORS, RECEIVERS};
 use crate::service::pipelines::{self, Known, Pipeline};
 use crate::telemetry::TelemetryConfig;
 use std::collections::BTreeSet;
@@ -36,7 +36,14 @@ pub struct Plan {
     pub telemetry: TelemetryConfig,
 }
 
-const TOP: [&str; 6] = ["receivers", "processors", "connectors", "exporters", "extensions", "service"];
+const TOP: [&str; 6] = [
+    "receivers",
+    "processors",
+    "connectors",
+    "exporters",
+    "extensions",
+    "service",
+];
 const SERVICE: [&str; 3] = ["pipelines", "extensions", "telemetry"];
 
 impl Plan {
@@ -46,17 +53,51 @@ impl Plan {
         let root = document.root();
         strangers(&root, &TOP, problems);
         let mut plan = Plan {
-            receivers: define(&root, "receivers", RECEIVERS, |f| (f.described, &[], f.configure), problems),
-            processors: define(&root, "processors", PROCESSORS, |f| (f.described, &[], f.configure), problems),
-            connectors: define(&root, "connectors", CONNECTORS, |f| (f.described, f.outputs, f.configure), problems),
-            exporters: define(&root, "exporters", EXPORTERS, |f| (f.described, &[], f.configure), problems),
-            extensions: define(&root, "extensions", EXTENSIONS, |f| (f.described, &[], f.configure), problems),
+            receivers: define(
+                &root,
+                "receivers",
+                RECEIVERS,
+                |f| (f.described, &[], f.configure),
+                problems,
+            ),
+            processors: define(
+                &root,
+                "processors",
+                PROCESSORS,
+                |f| (f.described, &[], f.configure),
+                problems,
+            ),
+            connectors: define(
+                &root,
+                "connectors",
+                CONNECTORS,
+                |f| (f.described, f.outputs, f.configure),
+                problems,
+            ),
+            exporters: define(
+                &root,
+                "exporters",
+                EXPORTERS,
+                |f| (f.described, &[], f.configure),
+                problems,
+            ),
+            extensions: define(
+                &root,
+                "extensions",
+                EXTENSIONS,
+                |f| (f.described, &[], f.configure),
+                problems,
+            ),
             pipelines: Vec::new(),
             telemetry: TelemetryConfig::default(),
         };
         match root.get("service") {
             Some(service) => plan.read_service(&root, &service, problems),
-            None => problems.error(root.place(), "there is no `service` section", "it names the pipelines to run"),
+            None => problems.error(
+                root.place().clone(),
+                "there is no `service` section",
+                "it names the pipelines to run",
+            ),
         }
         plan
     }
@@ -64,13 +105,19 @@ impl Plan {
     fn read_service(&mut self, root: &Section<'_>, service: &Section<'_>, problems: &mut Problems) {
         strangers(service, &SERVICE, problems);
         if let Some(telemetry) = service.get("telemetry") {
-            self.telemetry = telemetry.parse(TELEMETRY_KEYS_IGNORED, problems).unwrap_or_default();
+            self.telemetry = telemetry
+                .parse(TelemetryConfig::IGNORED, problems)
+                .unwrap_or_default();
         }
         let pipelines = match service.get("pipelines") {
             Some(section) => pipelines::read(&section, &self.known(), problems),
             None => {
-                let place = service.place();
-                problems.error(place, "there is no `service.pipelines` section", "it names the pipelines to run");
+                let place = service.place().clone();
+                problems.error(
+                    place,
+                    "there is no `service.pipelines` section",
+                    "it names the pipelines to run",
+                );
                 Vec::new()
             }
         };
@@ -81,32 +128,62 @@ impl Plan {
 
     fn known(&self) -> Known<'_> {
         Known {
-            receivers: self.receivers.iter().map(|p| (&p.id, p.described.signals)).collect(),
-            processors: self.processors.iter().map(|p| (&p.id, p.described.signals)).collect(),
-            exporters: self.exporters.iter().map(|p| (&p.id, p.described.signals)).collect(),
-            connectors: self.connectors.iter().map(|p| (&p.id, (p.described.signals, p.outputs))).collect(),
+            receivers: self
+                .receivers
+                .iter()
+                .map(|p| (&p.id, p.described.signals))
+                .collect(),
+            processors: self
+                .processors
+                .iter()
+                .map(|p| (&p.id, p.described.signals))
+                .collect(),
+            exporters: self
+                .exporters
+                .iter()
+                .map(|p| (&p.id, p.described.signals))
+                .collect(),
+            connectors: self
+                .connectors
+                .iter()
+                .map(|p| (&p.id, (p.described.signals, p.outputs)))
+                .collect(),
         }
     }
 
-    fn enabled_extensions(&self, service: &Section<'_>, problems: &mut Problems) -> BTreeSet<ComponentId> {
+    fn enabled_extensions(
+        &self,
+        service: &Section<'_>,
+        problems: &mut Problems,
+    ) -> BTreeSet<ComponentId> {
         let mut enabled = BTreeSet::new();
-        let Some(section) = service.get("extensions") else { return enabled };
+        let Some(section) = service.get("extensions") else {
+            return enabled;
+        };
         let names: Vec<String> = section.parse(&[], problems).unwrap_or_default();
         for name in names {
             let id = match name.parse::<ComponentId>() {
                 Ok(id) => id,
                 Err(message) => {
-                    problems.error(section.place(), message, "");
+                    problems.error(section.place().clone(), message, "");
                     continue;
                 }
             };
             if !self.extensions.iter().any(|planned| planned.id == id) {
-                let defined: Vec<String> = self.extensions.iter().map(|planned| planned.id.to_string()).collect();
+                let defined: Vec<String> = self
+                    .extensions
+                    .iter()
+                    .map(|planned| planned.id.to_string())
+                    .collect();
                 let help = match nearest(&name, defined.iter().map(String::as_str)) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => "define it under `extensions:` at the top level".to_owned(),
                 };
-                problems.error(section.place(), format!("extension `{id}` is not defined"), help);
+                problems.error(
+                    section.place().clone(),
+                    format!("extension `{id}` is not defined"),
+                    help,
+                );
             }
             enabled.insert(id);
         }
@@ -122,13 +199,32 @@ impl Plan {
         problems: &mut Problems,
     ) {
         let of = |pick: fn(&Pipeline) -> &Vec<ComponentId>| -> BTreeSet<ComponentId> {
-            pipelines.iter().flat_map(|p| pick(p).iter().cloned()).collect()
+            pipelines
+                .iter()
+                .flat_map(|p| pick(p).iter().cloned())
+                .collect()
         };
-        let (receivers, processors, exporters) = (of(|p| &p.receivers), of(|p| &p.processors), of(|p| &p.exporters));
+        let (receivers, processors, exporters) = (
+            of(|p| &p.receivers),
+            of(|p| &p.processors),
+            of(|p| &p.exporters),
+        );
         keep_used(root, "receivers", &mut self.receivers, &receivers, problems);
-        keep_used(root, "processors", &mut self.processors, &processors, problems);
+        keep_used(
+            root,
+            "processors",
+            &mut self.processors,
+            &processors,
+            problems,
+        );
         keep_used(root, "exporters", &mut self.exporters, &exporters, problems);
-        keep_used(root, "connectors", &mut self.connectors, &exporters, problems);
+        keep_used(
+            root,
+            "connectors",
+            &mut self.connectors,
+            &exporters,
+            problems,
+        );
         keep_used(root, "extensions", &mut self.extensions, enabled, problems);
     }
 }
@@ -141,7 +237,7 @@ fn strangers(section: &Section<'_>, known: &[&str], problems: &mut Problems) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("known keys: {}", known.join(", ")),
             };
-            problems.error(value.place(), format!("unknown key `{key}`"), help);
+            problems.error(value.place().clone(), format!("unknown key `{key}`"), help);
         }
     }
 }
@@ -156,29 +252,46 @@ fn define<F, T: ?Sized>(
     parts: fn(&'static F) -> Parts<T>,
     problems: &mut Problems,
 ) -> Vec<Planned<T>> {
-    let Some(section) = root.get(key) else { return Vec::new() };
+    let Some(section) = root.get(key) else {
+        return Vec::new();
+    };
     let mut planned = Vec::new();
     for (name, section) in section.entries() {
         let id = match name.parse::<ComponentId>() {
             Ok(id) => id,
             Err(message) => {
-                problems.error(section.place(), message, "");
+                problems.error(section.place().clone(), message, "");
                 continue;
             }
         };
-        let found = factories.iter().map(parts).find(|(described, ..)| described.types.contains(&id.kind.as_str()));
+        let found = factories
+            .iter()
+            .map(parts)
+            .find(|(described, ..)| described.types.contains(&id.kind.as_str()));
         let Some((described, outputs, configure)) = found else {
-            let types: Vec<&str> = factories.iter().flat_map(|f| parts(f).0.types.iter().copied()).collect();
+            let types: Vec<&str> = factories
+                .iter()
+                .flat_map(|f| parts(f).0.types.iter().copied())
+                .collect();
             let singular = key.trim_end_matches('s');
             let help = match nearest(&id.kind, types.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("known types: {}", types.join(", ")),
             };
-            problems.error(section.place(), format!("there is no {singular} of type `{}`", id.kind), help);
+            problems.error(
+                section.place().clone(),
+                format!("there is no {singular} of type `{}`", id.kind),
+                help,
+            );
             continue;
         };
         let config = configure(&section, problems);
-        planned.push(Planned { id, described, outputs, config });
+        planned.push(Planned {
+            id,
+            described,
+            outputs,
+            config,
+        });
     }
     planned
 }
@@ -194,9 +307,16 @@ fn keep_used<T: ?Sized>(
         let is_used = used.contains(&component.id);
         if !is_used {
             let id = component.id.to_string();
-            let place = root.get(key).and_then(|section| section.get(&id)).map(|section| section.place());
-            let place = place.unwrap_or_else(|| root.place());
-            problems.warning(place, format!("`{id}` is defined but not used"), "name it in `service`, or remove it");
+            let place = root
+                .get(key)
+                .and_then(|section| section.get(&id))
+                .map(|section| section.place().clone());
+            let place = place.unwrap_or_else(|| root.place().clone());
+            problems.warning(
+                place,
+                format!("`{id}` is defined but not used"),
+                "name it in `service`, or remove it",
+            );
         }
         is_used
     });

@@ -17,7 +17,9 @@ pub struct RunSettings {
 
 impl Default for RunSettings {
     fn default() -> Self {
-        RunSettings { shutdown_timeout: Duration::from_secs(30) }
+        RunSettings {
+            shutdown_timeout: Duration::from_secs(30),
+        }
     }
 }
 
@@ -59,27 +61,42 @@ impl Service {
     pub async fn start(&self) -> anyhow::Result<()> {
         for (index, named) in self.components.iter().enumerate() {
             if let Err(error) = named.component.start().await {
-                let started = self.components.iter().take(index).rev().map(|named| &named.component);
+                let started = self
+                    .components
+                    .iter()
+                    .take(index)
+                    .rev()
+                    .map(|named| &named.component);
                 stop(started, Duration::from_secs(1)).await;
                 return Err(error).with_context(|| format!("`{}` could not start", named.id));
             }
         }
         self.telemetry.health().service_ready();
-        info!(components = self.components.len(), version = env!("CARGO_PKG_VERSION"), "everything is ready");
+        info!(
+            components = self.components.len(),
+            version = env!("CARGO_PKG_VERSION"),
+            "everything is ready"
+        );
         Ok(())
     }
 
     /// Stops the components from the receivers forwards, all within the deadline.
     pub async fn shutdown(&self, deadline: Duration) {
         self.telemetry.health().service_stopping();
-        stop(self.components.iter().rev().map(|named| &named.component), deadline).await;
+        stop(
+            self.components.iter().rev().map(|named| &named.component),
+            deadline,
+        )
+        .await;
     }
 }
 
 async fn stop(components: impl Iterator<Item = &Arc<dyn Component>>, deadline: Duration) {
     let until = Instant::now() + deadline;
     for component in components {
-        component.shutdown(until.saturating_duration_since(Instant::now())).await;
+        component
+            .shutdown(until.saturating_duration_since(Instant::now()))
+            .await;
     }
 }
 
@@ -95,7 +112,10 @@ impl Signals {
     #[cfg(unix)]
     fn listen() -> anyhow::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
     #[cfg(unix)]

@@ -24,7 +24,11 @@ impl GrpcBody {
         let mut head = BytesMut::with_capacity(HEAD);
         head.put_u8(u8::from(is_compressed));
         head.put_u32(u32::try_from(len).ok()?);
-        Some(GrpcBody { head: Some(head.freeze()), parts: parts.into_iter(), left: (len + HEAD) as u64 })
+        Some(GrpcBody {
+            head: Some(head.freeze()),
+            parts: parts.into_iter(),
+            left: (len + HEAD) as u64,
+        })
     }
 }
 
@@ -32,8 +36,14 @@ impl Body for GrpcBody {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = self.head.take().or_else(|| self.parts.find(|part| !part.is_empty()));
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = self
+            .head
+            .take()
+            .or_else(|| self.parts.find(|part| !part.is_empty()));
         if let Some(data) = &next {
             self.left -= data.len() as u64;
         }

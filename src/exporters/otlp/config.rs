@@ -25,12 +25,17 @@ pub struct OtlpExporterConfig {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads and checks the section.
-pub fn configure(section: &Section<'_>, problems: &mut Problems) -> Option<Box<dyn ExporterConfig>> {
+pub fn configure(
+    section: &Section<'_>,
+    problems: &mut Problems,
+) -> Option<Box<dyn ExporterConfig>> {
     let before = problems.errors().len();
-    let (client, delivery): (GrpcClientConfig, DeliveryConfig) = section.parse_flat(&[], problems)?;
+    let (client, delivery): (GrpcClientConfig, DeliveryConfig) =
+        section.parse_flat(&[], problems)?;
     client.validate(section, problems);
     delivery.validate(section, problems);
-    (problems.errors().len() == before).then(|| Box::new(OtlpExporterConfig { client, delivery }) as _)
+    (problems.errors().len() == before)
+        .then(|| Box::new(OtlpExporterConfig { client, delivery }) as _)
 }
 
 impl ExporterConfig for OtlpExporterConfig {

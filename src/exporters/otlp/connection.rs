@@ -43,15 +43,24 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(settings: ConnectionSettings) -> Self {
-        Connection { settings, open: Mutex::new(None) }
+        Connection {
+            settings,
+            open: Mutex::new(None),
+        }
     }
 
     /// Sends one request on the open connection, or on a new one.
-    pub(super) async fn send(&self, request: Request<GrpcBody>) -> Result<Response<Incoming>, Verdict> {
+    pub(super) async fn send(
+        &self,
+        request: Request<GrpcBody>,
+    ) -> Result<Response<Incoming>, Verdict> {
         let mut sender = self.sender().await?;
         sender.send_request(request).await.map_err(|error| {
             let text = chain(&error);
-            lost(format!("connection to {} broke: {text}", self.settings.authority))
+            lost(format!(
+                "connection to {} broke: {text}",
+                self.settings.authority
+            ))
         })
     }
 
@@ -75,7 +84,9 @@ impl Connection {
         let connecting = TcpStream::connect(authority.as_str());
         let stream = match tokio::time::timeout(self.settings.connect_timeout, connecting).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(lost(format!("connecting to {authority} failed: {error}"))),
+            Ok(Err(error)) => {
+                return Err(lost(format!("connecting to {authority} failed: {error}")));
+            }
             Err(_) => return Err(lost(format!("connecting to {authority} took too long"))),
         };
         if let Err(error) = stream.set_nodelay(true) {
@@ -107,7 +118,10 @@ impl Connection {
 }
 
 fn lost(what: String) -> Verdict {
-    Verdict::Retry { after: None, source: Cause::new(what) }
+    Verdict::Retry {
+        after: None,
+        source: Cause::new(what),
+    }
 }
 
 /// An error with its causes, outermost first, in one line.

@@ -15,16 +15,20 @@ use crate::pipeline::compression::{Encoding, compress};
 use crate::pipeline::{BoxFuture, Cause, Component, Exporter, Outgoing, Verdict};
 use crate::telemetry::ExporterMetrics;
 use body::GrpcBody;
-pub(in crate::exporters) use config::{encoding, headers};
 pub use config::{OtlpExporterConfig, configure};
+pub(in crate::exporters) use config::{encoding, headers};
 use connection::{Connection, ConnectionSettings};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE, USER_AGENT};
 use hyper::{Request, Uri};
 use std::time::Duration;
 
 /// What an OTLP exporter says it is (OTLP specification, "User Agent").
-pub const USER_AGENT_VALUE: &str =
-    concat!("AgentGuard/", env!("CARGO_PKG_VERSION"), " OTel-OTLP-Exporter-Rust/", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT_VALUE: &str = concat!(
+    "AgentGuard/",
+    env!("CARGO_PKG_VERSION"),
+    " OTel-OTLP-Exporter-Rust/",
+    env!("CARGO_PKG_VERSION")
+);
 
 /// Sends requests to one endpoint over gRPC.
 pub struct OtlpExporter {
@@ -38,10 +42,17 @@ pub struct OtlpExporter {
 
 impl OtlpExporter {
     fn request(&self, request: Outgoing) -> Result<Request<GrpcBody>, Verdict> {
-        let permanent = |what: String| Verdict::Permanent { source: Cause::new(what) };
+        let permanent = |what: String| Verdict::Permanent {
+            source: Cause::new(what),
+        };
         let uri: Uri = format!("{}{}", self.base, request.signal.grpc_path())
             .parse()
-            .map_err(|error| permanent(format!("endpoint `{}` is not an address: {error}", self.base)))?;
+            .map_err(|error| {
+                permanent(format!(
+                    "endpoint `{}` is not an address: {error}",
+                    self.base
+                ))
+            })?;
         let is_compressed = self.compression != Encoding::Identity;
         let parts = if is_compressed {
             let bytes = compress(self.compression, &request.parts)
@@ -52,7 +63,9 @@ impl OtlpExporter {
         };
         let body = GrpcBody::new(parts, is_compressed)
             .ok_or_else(|| permanent("request is longer than a gRPC message can be".to_owned()))?;
-        let mut call = Request::post(uri).body(body).map_err(|error| permanent(error.to_string()))?;
+        let mut call = Request::post(uri)
+            .body(body)
+            .map_err(|error| permanent(error.to_string()))?;
         *call.headers_mut() = self.headers.clone();
         Ok(call)
     }
@@ -63,10 +76,18 @@ fn call_headers(extra: HeaderMap, compression: Encoding) -> HeaderMap {
     let mut headers = extra;
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(TE, HeaderValue::from_static("trailers"));
-    headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT_VALUE));
-    headers.insert("grpc-accept-encoding", HeaderValue::from_static("identity,gzip"));
+    headers
+        .entry(USER_AGENT)
+        .or_insert(HeaderValue::from_static(USER_AGENT_VALUE));
+    headers.insert(
+        "grpc-accept-encoding",
+        HeaderValue::from_static("identity,gzip"),
+    );
     if compression != Encoding::Identity {
-        headers.insert("grpc-encoding", HeaderValue::from_static(compression.as_str()));
+        headers.insert(
+            "grpc-encoding",
+            HeaderValue::from_static(compression.as_str()),
+        );
     }
     headers
 }

@@ -14,7 +14,10 @@ use tonic_types::StatusExt;
 const LIMIT: usize = 4 << 20;
 
 /// The verdict of a reply; a partial success is delivered, and must not be tried again.
-pub(super) async fn judge(signal: Signal, response: Response<Incoming>) -> Result<Option<PartialSuccess>, Verdict> {
+pub(super) async fn judge(
+    signal: Signal,
+    response: Response<Incoming>,
+) -> Result<Option<PartialSuccess>, Verdict> {
     let (head, body) = response.into_parts();
     if let Some(status) = Status::from_header_map(&head.headers) {
         return verdict(&status).map_or(Ok(None), Err);
@@ -24,12 +27,18 @@ pub(super) async fn judge(signal: Signal, response: Response<Incoming>) -> Resul
     }
     let collected = Limited::new(body, LIMIT).collect().await.map_err(|error| {
         let source = Cause::new(format!("reading the reply failed: {error}"));
-        Verdict::Retry { after: None, source }
+        Verdict::Retry {
+            after: None,
+            source,
+        }
     })?;
     let trailers = collected.trailers().cloned().unwrap_or_else(HeaderMap::new);
     let Some(status) = Status::from_header_map(&trailers) else {
         let source = Cause::new("reply ended without a grpc-status");
-        return Err(Verdict::Retry { after: None, source });
+        return Err(Verdict::Retry {
+            after: None,
+            source,
+        });
     };
     if let Some(verdict) = verdict(&status) {
         return Err(verdict);
@@ -45,7 +54,9 @@ fn message(framed: &Bytes) -> Option<Bytes> {
 
 /// What a gRPC status asks for; `None` is success.
 fn verdict(status: &Status) -> Option<Verdict> {
-    let after = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    let after = status
+        .get_details_retry_info()
+        .and_then(|info| info.retry_delay);
     let source = Cause::new(format!("{:?}: {}", status.code(), status.message()));
     match status.code() {
         Code::Ok => None,
@@ -67,7 +78,10 @@ fn not_grpc(status: StatusCode) -> Verdict {
         StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
-        | StatusCode::GATEWAY_TIMEOUT => Verdict::Retry { after: None, source },
+        | StatusCode::GATEWAY_TIMEOUT => Verdict::Retry {
+            after: None,
+            source,
+        },
         _ => Verdict::Permanent { source },
     }
 }

@@ -64,10 +64,17 @@ pub struct OtlpHttpExporterConfig {
 }
 
 /// Reads and checks the section.
-pub fn configure(section: &Section<'_>, problems: &mut Problems) -> Option<Box<dyn ExporterConfig>> {
+pub fn configure(
+    section: &Section<'_>,
+    problems: &mut Problems,
+) -> Option<Box<dyn ExporterConfig>> {
     let before = problems.errors().len();
     let (mut client, own): (HttpClientConfig, OwnConfig) = section.parse_flat(&[], problems)?;
-    let of_signals = [&own.traces_endpoint, &own.metrics_endpoint, &own.logs_endpoint];
+    let of_signals = [
+        &own.traces_endpoint,
+        &own.metrics_endpoint,
+        &own.logs_endpoint,
+    ];
     if client.endpoint.is_empty()
         && let Some(first) = of_signals.into_iter().flatten().next()
     {
@@ -77,18 +84,29 @@ pub fn configure(section: &Section<'_>, problems: &mut Problems) -> Option<Box<d
     client.validate(section, problems);
     let config = OtlpHttpExporterConfig { client, own };
     config.delivery_config().validate(section, problems);
-    for (key, endpoint) in ["traces_endpoint", "metrics_endpoint", "logs_endpoint"].into_iter().zip(of_signals_of(&config.own)) {
+    for (key, endpoint) in ["traces_endpoint", "metrics_endpoint", "logs_endpoint"]
+        .into_iter()
+        .zip(of_signals_of(&config.own))
+    {
         let Some(endpoint) = endpoint else { continue };
         if !endpoint.starts_with("http://") || endpoint.parse::<Uri>().is_err() {
             let help = "write it as http://HOST:PORT/PATH; https comes with TLS in a later version";
-            problems.error(section.place_of(key), format!("`{endpoint}` cannot be called"), help);
+            problems.error(
+                section.place_of(key),
+                format!("`{endpoint}` cannot be called"),
+                help,
+            );
         }
     }
     (problems.errors().len() == before).then(|| Box::new(config) as _)
 }
 
 fn of_signals_of(own: &OwnConfig) -> [&Option<String>; 3] {
-    [&own.traces_endpoint, &own.metrics_endpoint, &own.logs_endpoint]
+    [
+        &own.traces_endpoint,
+        &own.metrics_endpoint,
+        &own.logs_endpoint,
+    ]
 }
 
 impl OtlpHttpExporterConfig {
@@ -103,19 +121,40 @@ impl OtlpHttpExporterConfig {
     ///
     /// # Errors
     /// An endpoint that cannot be called.
-    pub fn exporter(&self, metrics: ExporterMetrics, clock: Clock) -> anyhow::Result<OtlpHttpExporter> {
+    pub fn exporter(
+        &self,
+        metrics: ExporterMetrics,
+        clock: Clock,
+    ) -> anyhow::Result<OtlpHttpExporter> {
         let target = self.client.target().map_err(anyhow::Error::msg)?;
-        let base = format!("http://{}{}", target.endpoint, target.path.trim_end_matches('/'));
+        let base = format!(
+            "http://{}{}",
+            target.endpoint,
+            target.path.trim_end_matches('/')
+        );
         let mut urls = [const { None }; 3];
-        for ((url, signal), own) in urls.iter_mut().zip(Signal::ALL).zip(of_signals_of(&self.own)) {
-            let text = own.clone().unwrap_or_else(|| format!("{base}{}", signal.http_path()));
-            *url = Some(text.parse::<Uri>().with_context(|| format!("endpoint `{text}`"))?);
+        for ((url, signal), own) in urls
+            .iter_mut()
+            .zip(Signal::ALL)
+            .zip(of_signals_of(&self.own))
+        {
+            let text = own
+                .clone()
+                .unwrap_or_else(|| format!("{base}{}", signal.http_path()));
+            *url = Some(
+                text.parse::<Uri>()
+                    .with_context(|| format!("endpoint `{text}`"))?,
+            );
         }
         let compression = encoding(self.client.compression);
         Ok(OtlpHttpExporter {
             client: client(),
             urls: urls.map(Option::unwrap_or_default),
-            headers: post_headers(headers(self.client.headers.iter())?, self.own.encoding, compression),
+            headers: post_headers(
+                headers(self.client.headers.iter())?,
+                self.own.encoding,
+                compression,
+            ),
             encoding: self.own.encoding,
             compression,
             metrics,
@@ -135,6 +174,8 @@ impl ExporterConfig for OtlpHttpExporterConfig {
 
     fn build(&self, context: &BuildContext) -> anyhow::Result<Arc<dyn Exporter>> {
         let metrics = ExporterMetrics::new(&context.telemetry, &context.id.to_string());
-        Ok(Arc::new(self.exporter(metrics, context.telemetry.clock().clone())?))
+        Ok(Arc::new(
+            self.exporter(metrics, context.telemetry.clock().clone())?,
+        ))
     }
 }

@@ -32,13 +32,16 @@ pub struct OtlpHttpExporter {
 
 impl OtlpHttpExporter {
     fn request(&self, request: &Outgoing) -> Result<Request<Full<Bytes>>, Verdict> {
-        let permanent = |what: String| Verdict::Permanent { source: Cause::new(what) };
+        let permanent = |what: String| Verdict::Permanent {
+            source: Cause::new(what),
+        };
         let parts = match self.encoding {
             BodyEncoding::Proto => request.parts.clone(),
             BodyEncoding::Json => {
                 let whole = concat(&request.parts);
                 let mut text = Vec::with_capacity(whole.len() * 2);
-                json::encode(request.signal, &whole, &mut text).map_err(|error| permanent(error.to_string()))?;
+                json::encode(request.signal, &whole, &mut text)
+                    .map_err(|error| permanent(error.to_string()))?;
                 vec![Bytes::from(text)]
             }
         };
@@ -47,8 +50,14 @@ impl OtlpHttpExporter {
             encoding => compress(encoding, &parts)
                 .map_err(|error| permanent(format!("compressing the request failed: {error}")))?,
         };
-        let url = self.urls.get(request.signal as usize).cloned().unwrap_or_default();
-        let mut post = Request::post(url).body(Full::new(body)).map_err(|error| permanent(error.to_string()))?;
+        let url = self
+            .urls
+            .get(request.signal as usize)
+            .cloned()
+            .unwrap_or_default();
+        let mut post = Request::post(url)
+            .body(Full::new(body))
+            .map_err(|error| permanent(error.to_string()))?;
         *post.headers_mut() = self.headers.clone();
         Ok(post)
     }
@@ -57,10 +66,18 @@ impl OtlpHttpExporter {
 /// The headers of every request.
 fn post_headers(extra: HeaderMap, encoding: BodyEncoding, compression: Encoding) -> HeaderMap {
     let mut headers = extra;
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(encoding.content_type()));
-    headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT_VALUE));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static(encoding.content_type()),
+    );
+    headers
+        .entry(USER_AGENT)
+        .or_insert(HeaderValue::from_static(USER_AGENT_VALUE));
     if compression != Encoding::Identity {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(compression.as_str()));
+        headers.insert(
+            CONTENT_ENCODING,
+            HeaderValue::from_static(compression.as_str()),
+        );
     }
     headers
 }
@@ -77,8 +94,12 @@ impl Exporter for OtlpHttpExporter {
         Box::pin(async move {
             let post = self.request(&request)?;
             let response = self.client.request(post).await.map_err(|error| {
-                let text = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-                Verdict::Retry { after: None, source: Cause::new(format!("request failed: {text}")) }
+                let text = std::error::Error::source(&error)
+                    .map_or_else(|| error.to_string(), ToString::to_string);
+                Verdict::Retry {
+                    after: None,
+                    source: Cause::new(format!("request failed: {text}")),
+                }
             })?;
             if let Some(partial) = reply::judge(request.signal, response, self.clock.now()).await? {
                 partial.report(request.signal, &self.metrics);

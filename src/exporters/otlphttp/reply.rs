@@ -22,7 +22,10 @@ pub(super) async fn judge(
     now: Nanos,
 ) -> Result<Option<PartialSuccess>, Verdict> {
     let (head, body) = response.into_parts();
-    let body = Limited::new(body, LIMIT).collect().await.map(http_body_util::Collected::to_bytes);
+    let body = Limited::new(body, LIMIT)
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes);
     let is_json = head
         .headers
         .get(CONTENT_TYPE)
@@ -31,7 +34,11 @@ pub(super) async fn judge(
     if head.status.is_success() {
         // the request was taken, whatever became of the reply's text
         let Ok(body) = body else { return Ok(None) };
-        return Ok(if is_json { PartialSuccess::decode_json(signal, &body) } else { PartialSuccess::decode(signal, &body) });
+        return Ok(if is_json {
+            PartialSuccess::decode_json(signal, &body)
+        } else {
+            PartialSuccess::decode(signal, &body)
+        });
     }
     let words = words(&body.unwrap_or_default(), is_json);
     let source = Cause::new(format!("next hop answered HTTP {}{words}", head.status));
@@ -39,7 +46,10 @@ pub(super) async fn judge(
         StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
-        | StatusCode::GATEWAY_TIMEOUT => Verdict::Retry { after: retry_after(&head.headers, now), source },
+        | StatusCode::GATEWAY_TIMEOUT => Verdict::Retry {
+            after: retry_after(&head.headers, now),
+            source,
+        },
         _ => Verdict::Permanent { source },
     })
 }
@@ -48,11 +58,21 @@ pub(super) async fn judge(
 fn words(body: &Bytes, is_json: bool) -> String {
     let message = if is_json {
         let status = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
-        status.get("message").and_then(|m| m.as_str()).unwrap_or_default().to_owned()
+        status
+            .get("message")
+            .and_then(|m| m.as_str())
+            .unwrap_or_default()
+            .to_owned()
     } else {
-        pb::Status::decode(body.clone()).map(|status| status.message).unwrap_or_default()
+        pb::Status::decode(body.clone())
+            .map(|status| status.message)
+            .unwrap_or_default()
     };
-    if message.is_empty() { message } else { format!(": {message}") }
+    if message.is_empty() {
+        message
+    } else {
+        format!(": {message}")
+    }
 }
 
 /// `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3).

@@ -34,7 +34,13 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(code: Code, reason: &'static str, message: impl Into<String>) -> Self {
-        Refusal { code, http: None, message: Cause::new(message), retry_after: None, reason }
+        Refusal {
+            code,
+            http: None,
+            message: Cause::new(message),
+            retry_after: None,
+            reason,
+        }
     }
 
     /// The same with an HTTP status of its own.
@@ -98,7 +104,9 @@ impl From<Verdict> for Refusal {
             Verdict::Refused { after, source } => {
                 Refusal::new(Code::Unavailable, "backpressure", source.as_str()).with_retry(after)
             }
-            Verdict::Permanent { source } => Refusal::new(Code::Internal, "permanent", source.as_str()),
+            Verdict::Permanent { source } => {
+                Refusal::new(Code::Internal, "permanent", source.as_str())
+            }
         }
     }
 }
@@ -132,8 +140,15 @@ impl Body for Reply {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let frame = self.data.take().map(Frame::data).or_else(|| self.trailers.take().map(Frame::trailers));
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let frame = self
+            .data
+            .take()
+            .map(Frame::data)
+            .or_else(|| self.trailers.take().map(Frame::trailers));
         Poll::Ready(frame.map(Ok))
     }
 
@@ -146,8 +161,13 @@ impl Body for Reply {
 pub(super) fn grpc_success() -> Response<Reply> {
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert("grpc-status", HeaderValue::from_static("0"));
-    let mut response = Response::new(Reply { data: Some(Bytes::from_static(&[0; 5])), trailers: Some(trailers) });
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    let mut response = Response::new(Reply {
+        data: Some(Bytes::from_static(&[0; 5])),
+        trailers: Some(trailers),
+    });
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     response
 }
 
@@ -171,7 +191,11 @@ pub(super) fn http_refusal(refusal: &Refusal, encoding: Encoding) -> Response<Re
     let body = match encoding {
         Encoding::Protobuf => {
             let bytes = if status.details().is_empty() {
-                let message = pb::Status { code: refusal.code.into(), message: refusal.message.to_string(), details: vec![] };
+                let message = pb::Status {
+                    code: refusal.code.into(),
+                    message: refusal.message.to_string(),
+                    details: vec![],
+                };
                 message.encode_to_vec()
             } else {
                 status.details().to_vec()
@@ -183,7 +207,10 @@ pub(super) fn http_refusal(refusal: &Refusal, encoding: Encoding) -> Response<Re
     let mut response = http_reply(refusal.http_status(), encoding, body);
     if let Some(after) = refusal.retry_after {
         let seconds = after.as_millis().div_ceil(1000).max(1);
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)));
+        response.headers_mut().insert(
+            RETRY_AFTER,
+            HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX)),
+        );
     }
     response
 }
@@ -192,7 +219,9 @@ fn json_status(refusal: &Refusal) -> String {
     let mut details = Vec::new();
     if let Some(after) = refusal.retry_after {
         let delay = format!("{}.{:03}s", after.as_secs(), after.subsec_millis());
-        details.push(json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}));
+        details.push(
+            json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}),
+        );
     }
     if refusal.code == Code::InvalidArgument {
         let violation = json!({"field": "request", "description": refusal.message.as_str()});
@@ -202,8 +231,13 @@ fn json_status(refusal: &Refusal) -> String {
 }
 
 fn http_reply(status: StatusCode, encoding: Encoding, body: Bytes) -> Response<Reply> {
-    let mut response = Response::new(Reply { data: Some(body), trailers: None });
+    let mut response = Response::new(Reply {
+        data: Some(body),
+        trailers: None,
+    });
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, encoding.content_type());
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, encoding.content_type());
     response
 }

@@ -33,12 +33,18 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Budget { used: AtomicU64::new(0), limit })
+        Arc::new(Budget {
+            used: AtomicU64::new(0),
+            limit,
+        })
     }
 
     /// A share that grows as bytes come in and is given back when dropped.
     pub(super) fn share(self: &Arc<Self>) -> Share {
-        Share { budget: Arc::clone(self), held: 0 }
+        Share {
+            budget: Arc::clone(self),
+            held: 0,
+        }
     }
 }
 
@@ -60,7 +66,9 @@ impl Share {
         let before = self.budget.used.fetch_add(more, Ordering::Relaxed);
         self.held = bytes;
         if before + more > self.budget.limit {
-            return Err(BodyError::Busy { limit: self.budget.limit });
+            return Err(BodyError::Busy {
+                limit: self.budget.limit,
+            });
         }
         Ok(())
     }
@@ -73,19 +81,34 @@ impl Drop for Share {
 }
 
 /// Reads a whole body of at most `limit` bytes. `announced` is its length if the sender said it.
-pub(super) async fn read(mut body: Incoming, limit: usize, share: &mut Share) -> Result<Bytes, BodyError> {
-    let announced = body.size_hint().exact().map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+pub(super) async fn read(
+    mut body: Incoming,
+    limit: usize,
+    share: &mut Share,
+) -> Result<Bytes, BodyError> {
+    let announced = body
+        .size_hint()
+        .exact()
+        .map(|n| usize::try_from(n).unwrap_or(usize::MAX));
     if let Some(n) = announced {
         if n > limit {
             return Err(BodyError::TooLarge { limit });
         }
         share.grow_to(n)?;
     }
-    let Some(first) = data(&mut body).await? else { return Ok(Bytes::new()) };
+    let Some(first) = data(&mut body).await? else {
+        return Ok(Bytes::new());
+    };
     check(first.len(), limit, share)?;
-    let Some(second) = data(&mut body).await? else { return Ok(first) };
+    let Some(second) = data(&mut body).await? else {
+        return Ok(first);
+    };
     check(first.len() + second.len(), limit, share)?;
-    let expected = announced.or_else(|| grpc_length(&first)).unwrap_or(0).min(limit).min(TRUSTED_BYTES);
+    let expected = announced
+        .or_else(|| grpc_length(&first))
+        .unwrap_or(0)
+        .min(limit)
+        .min(TRUSTED_BYTES);
     let mut whole = BytesMut::with_capacity(expected.max(first.len() + second.len()));
     whole.extend_from_slice(&first);
     drop(first);
@@ -121,5 +144,7 @@ async fn data(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
 fn grpc_length(start: &[u8]) -> Option<usize> {
     let head = start.first_chunk::<5>()?;
     let [_, length @ ..] = head;
-    usize::try_from(u32::from_be_bytes(*length)).ok()?.checked_add(5)
+    usize::try_from(u32::from_be_bytes(*length))
+        .ok()?
+        .checked_add(5)
 }

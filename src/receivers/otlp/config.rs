@@ -46,7 +46,10 @@ pub struct Protocols {
 }
 
 /// Reads and checks the section.
-pub fn configure(section: &Section<'_>, problems: &mut Problems) -> Option<Box<dyn ReceiverConfig>> {
+pub fn configure(
+    section: &Section<'_>,
+    problems: &mut Problems,
+) -> Option<Box<dyn ReceiverConfig>> {
     let mut config: OtlpReceiverConfig = section.parse(&[], problems)?;
     // `grpc:` with nothing behind it means "on, with the defaults", where a null usually means "not there"
     if section.at("protocols").get("grpc").is_some() {
@@ -79,14 +82,22 @@ impl OtlpReceiverConfig {
             ("max_connections", self.max_connections == 0),
         ] {
             if is_zero {
-                problems.error(at.place_of(key), "must be more than 0", "leave it out for the default");
+                problems.error(
+                    at.place_of(key),
+                    "must be more than 0",
+                    "leave it out for the default",
+                );
             }
         }
     }
 }
 
 impl ReceiverConfig for OtlpReceiverConfig {
-    fn build(&self, context: &BuildContext, outputs: Outputs) -> anyhow::Result<Arc<dyn Component>> {
+    fn build(
+        &self,
+        context: &BuildContext,
+        outputs: Outputs,
+    ) -> anyhow::Result<Arc<dyn Component>> {
         Ok(OtlpReceiver::build(self, context, &outputs))
     }
 }

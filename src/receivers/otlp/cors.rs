@@ -24,7 +24,8 @@ impl Cors {
     /// The answer to a preflight; `None` if the request is none.
     pub(super) fn preflight(&self, request: &Request<Incoming>) -> Option<Response<Reply>> {
         let headers = request.headers();
-        let is_preflight = request.method() == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        let is_preflight = request.method() == Method::OPTIONS
+            && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         if !is_preflight {
             return None;
         }
@@ -33,13 +34,22 @@ impl Cors {
         if let Some(origin) = self.allowed_origin(headers) {
             let answer = response.headers_mut();
             answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            answer.insert(VARY, HeaderValue::from_static("Origin, Access-Control-Request-Headers"));
-            answer.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
+            answer.insert(
+                VARY,
+                HeaderValue::from_static("Origin, Access-Control-Request-Headers"),
+            );
+            answer.insert(
+                ACCESS_CONTROL_ALLOW_METHODS,
+                HeaderValue::from_static("POST"),
+            );
             if let Some(allowed) = self.allowed_headers(headers) {
                 answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);
             }
             if self.config.max_age > 0 {
-                answer.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(self.config.max_age));
+                answer.insert(
+                    ACCESS_CONTROL_MAX_AGE,
+                    HeaderValue::from(self.config.max_age),
+                );
             }
         }
         Some(response)
@@ -61,7 +71,11 @@ impl Cors {
     pub(super) fn allowed_origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let origin = headers.get(ORIGIN)?;
         let text = origin.to_str().ok()?;
-        let allowed = self.config.allowed_origins.iter().any(|pattern| matches(pattern, text));
+        let allowed = self
+            .config
+            .allowed_origins
+            .iter()
+            .any(|pattern| matches(pattern, text));
         allowed.then(|| origin.clone())
     }
 
@@ -72,7 +86,9 @@ impl Cors {
         }
         // content-type is what makes an OTLP request a preflighted one
         let names = ["content-type", "content-encoding"].into_iter();
-        let allowed: Vec<&str> = names.chain(self.config.allowed_headers.iter().map(String::as_str)).collect();
+        let allowed: Vec<&str> = names
+            .chain(self.config.allowed_headers.iter().map(String::as_str))
+            .collect();
         HeaderValue::from_str(&allowed.join(", ")).ok()
     }
 }

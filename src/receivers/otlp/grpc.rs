@@ -27,7 +27,9 @@ pub(super) async fn answer(intake: &Intake, request: Request<Incoming>) -> Respo
             let mut response = grpc_refusal(&refusal);
             if refusal.reason == "unsupported_compression" {
                 let offered = HeaderValue::from_static("identity,gzip,zstd");
-                response.headers_mut().insert("grpc-accept-encoding", offered);
+                response
+                    .headers_mut()
+                    .insert("grpc-accept-encoding", offered);
             }
             response
         }
@@ -36,7 +38,11 @@ pub(super) async fn answer(intake: &Intake, request: Request<Incoming>) -> Respo
 
 /// gRPC over HTTP/2: only POST, and 415 for content that is not gRPC's.
 fn not_grpc(request: &Request<Incoming>) -> Option<Response<Reply>> {
-    let content_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let content_type = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
     let is_grpc = content_type
         .strip_prefix(b"application/grpc")
         .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')));
@@ -54,9 +60,16 @@ fn not_grpc(request: &Request<Incoming>) -> Option<Response<Reply>> {
 
 async fn export(intake: &Intake, request: Request<Incoming>) -> Result<(), Refusal> {
     let path = request.uri().path();
-    let signal = Signal::ALL.into_iter().find(|signal| signal.grpc_path() == path).ok_or_else(|| {
-        Refusal::new(Code::Unimplemented, "unknown_method", format!("method `{path}` is not an OTLP export"))
-    })?;
+    let signal = Signal::ALL
+        .into_iter()
+        .find(|signal| signal.grpc_path() == path)
+        .ok_or_else(|| {
+            Refusal::new(
+                Code::Unimplemented,
+                "unknown_method",
+                format!("method `{path}` is not an OTLP export"),
+            )
+        })?;
     if intake.consumer(signal).is_none() {
         return Err(no_pipeline(signal));
     }
@@ -79,7 +92,10 @@ async fn export(intake: &Intake, request: Request<Incoming>) -> Result<(), Refus
 }
 
 fn encoding(value: &HeaderValue) -> Result<Encoding, Refusal> {
-    let known = value.to_str().ok().and_then(Encoding::parse);
+    let known = value
+        .to_str()
+        .ok()
+        .and_then(|token| Encoding::parse(token).ok());
     let known = known.filter(|known| *known != Encoding::Deflate);
     known.ok_or_else(|| {
         let what = format!("grpc-encoding {value:?} is not supported; use identity, gzip or zstd");
@@ -91,18 +107,29 @@ fn encoding(value: &HeaderValue) -> Result<Encoding, Refusal> {
 fn unframe(body: &Bytes, intake: &Intake) -> Result<(bool, Bytes), Refusal> {
     let wrong = |what: String| Refusal::new(Code::InvalidArgument, "bad_framing", what);
     let Some(([flag, length @ ..], rest)) = body.split_first_chunk::<5>() else {
-        return Err(wrong(format!("gRPC message head needs 5 bytes, and the body has {}", body.len())));
+        return Err(wrong(format!(
+            "gRPC message head needs 5 bytes, and the body has {}",
+            body.len()
+        )));
     };
     let announced = u32::from_be_bytes(*length) as usize;
     if *flag > 1 {
-        return Err(wrong(format!("gRPC compression flag is {flag}, not 0 or 1")));
+        return Err(wrong(format!(
+            "gRPC compression flag is {flag}, not 0 or 1"
+        )));
     }
     if announced > intake.limit {
-        let what = format!("message of {announced} bytes is larger than the limit of {} bytes", intake.limit);
+        let what = format!(
+            "message of {announced} bytes is larger than the limit of {} bytes",
+            intake.limit
+        );
         return Err(Refusal::new(Code::ResourceExhausted, "too_large", what));
     }
     if announced != rest.len() {
-        return Err(wrong(format!("gRPC message should have {announced} bytes, and has {}", rest.len())));
+        return Err(wrong(format!(
+            "gRPC message should have {announced} bytes, and has {}",
+            rest.len()
+        )));
     }
     Ok((*flag == 1, body.slice(5..)))
 }

@@ -27,7 +27,10 @@ pub(super) struct HttpSettings {
 impl HttpSettings {
     pub(super) fn of(config: &HttpServerConfig, paths: Paths) -> Self {
         let headers = config.response_headers.iter().filter_map(|(name, value)| {
-            Some((HeaderName::try_from(name).ok()?, HeaderValue::from_str(value.expose()).ok()?))
+            Some((
+                HeaderName::try_from(name).ok()?,
+                HeaderValue::from_str(value.expose()).ok()?,
+            ))
         });
         HttpSettings {
             paths,
@@ -62,9 +65,13 @@ async fn answer_post(
     let paths = &settings.paths;
     let encoding = content_encoding_of(&request);
     let answered = match encoding {
-        _ if !paths.iter().any(|p| p == request.uri().path()) => Err(unknown_path(request.uri().path(), paths)),
+        _ if !paths.iter().any(|p| p == request.uri().path()) => {
+            Err(unknown_path(request.uri().path(), paths))
+        }
         _ if request.method() != Method::POST => Err(wrong_method(request.method())),
-        Some(encoding) => export(intake, settings, encoding, request).await.map(|()| encoding),
+        Some(encoding) => export(intake, settings, encoding, request)
+            .await
+            .map(|()| encoding),
         None => Err(unknown_type(request.headers().get(CONTENT_TYPE))),
     };
     match answered {
@@ -73,7 +80,9 @@ async fn answer_post(
             intake.metrics.refused_request(refusal.reason);
             let mut response = http_refusal(&refusal, encoding.unwrap_or(Encoding::Json));
             if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-                response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+                response
+                    .headers_mut()
+                    .insert(ALLOW, HeaderValue::from_static("POST"));
             }
             response
         }
@@ -81,19 +90,27 @@ async fn answer_post(
 }
 
 fn unknown_path(path: &str, paths: &Paths) -> Refusal {
-    let what = format!("path `{path}` is not served here; post to {}", paths.join(", "));
+    let what = format!(
+        "path `{path}` is not served here; post to {}",
+        paths.join(", ")
+    );
     Refusal::new(Code::Unimplemented, "unknown_path", what).with_http(StatusCode::NOT_FOUND)
 }
 
 fn wrong_method(method: &Method) -> Refusal {
     let what = format!("method {method} is not allowed; OTLP/HTTP uses POST");
-    Refusal::new(Code::Unimplemented, "wrong_method", what).with_http(StatusCode::METHOD_NOT_ALLOWED)
+    Refusal::new(Code::Unimplemented, "wrong_method", what)
+        .with_http(StatusCode::METHOD_NOT_ALLOWED)
 }
 
 fn unknown_type(value: Option<&HeaderValue>) -> Refusal {
     let what = match value {
-        Some(value) => format!("content type {value:?} is not OTLP's; use application/x-protobuf or application/json"),
-        None => "content type is missing; use application/x-protobuf or application/json".to_owned(),
+        Some(value) => format!(
+            "content type {value:?} is not OTLP's; use application/x-protobuf or application/json"
+        ),
+        None => {
+            "content type is missing; use application/x-protobuf or application/json".to_owned()
+        }
     };
     let refusal = Refusal::new(Code::InvalidArgument, "wrong_content_type", what);
     refusal.with_http(StatusCode::UNSUPPORTED_MEDIA_TYPE)
@@ -121,7 +138,9 @@ async fn export(
     let paths = &settings.paths;
     let path = request.uri().path();
     let found = Signal::ALL.into_iter().zip(paths).find(|(_, p)| *p == path);
-    let Some((signal, _)) = found else { return Err(unknown_path(path, paths)) };
+    let Some((signal, _)) = found else {
+        return Err(unknown_path(path, paths));
+    };
     if intake.consumer(signal).is_none() {
         return Err(no_pipeline(signal));
     }
@@ -144,13 +163,23 @@ fn compression_of(
     let Some(value) = request.headers().get(CONTENT_ENCODING) else {
         return Ok(compression::Encoding::Identity);
     };
-    let name = value.to_str().unwrap_or_default().trim().to_ascii_lowercase();
-    let known = compression::Encoding::parse(&name).filter(|_| settings.config.reads(&name));
+    let name = value
+        .to_str()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let known = compression::Encoding::parse(&name)
+        .ok()
+        .filter(|_| settings.config.reads(&name));
     known.ok_or_else(|| {
-        let offered: Vec<&str> =
-            ["identity", "gzip", "zstd"].into_iter().filter(|name| settings.config.reads(name)).collect();
-        let what =
-            format!("content encoding {value:?} is not read here; use {}", offered.join(" or "));
+        let offered: Vec<&str> = ["identity", "gzip", "zstd"]
+            .into_iter()
+            .filter(|name| settings.config.reads(name))
+            .collect();
+        let what = format!(
+            "content encoding {value:?} is not read here; use {}",
+            offered.join(" or ")
+        );
         let refusal = Refusal::new(Code::InvalidArgument, "unsupported_compression", what);
         refusal.with_http(StatusCode::UNSUPPORTED_MEDIA_TYPE)
     })

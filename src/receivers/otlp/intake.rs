@@ -3,7 +3,7 @@
 use super::answer::Refusal;
 use super::body::{self, BodyError, Budget};
 use crate::otlp::{Signal, validate};
-use crate::pipeline::compression::{DecompressError, Encoding, decompress};
+use crate::pipeline::compression::{DecompressError, Encoding, Limits, decompress};
 use crate::pipeline::{Batch, Consumer, Reservation};
 use crate::telemetry::ReceiverMetrics;
 use bytes::Bytes;
@@ -12,11 +12,6 @@ use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::Code;
-
-/// Largest expansion by decompression; a request beyond it, and beyond [`RATIO_FLOOR`], is taken for a bomb.
-const MAX_RATIO: u32 = 200;
-/// Size up to which any expansion is allowed, in bytes.
-const RATIO_FLOOR: usize = 1 << 20;
 
 /// What a receiver does with requests, whatever protocol they came by.
 pub(super) struct Intake {
@@ -57,9 +52,8 @@ impl Intake {
         let text = error.to_string();
         match error {
             BodyError::TooLarge { .. } => self.too_large(),
-            BodyError::Busy { .. } => {
-                Refusal::new(Code::Unavailable, "receiving_too_much", text).with_retry(Duration::from_secs(1))
-            }
+            BodyError::Busy { .. } => Refusal::new(Code::Unavailable, "receiving_too_much", text)
+                .with_retry(Duration::from_secs(1)),
             BodyError::Broken(_) => Refusal::new(Code::Cancelled, "broken_body", text),
         }
     }
@@ -69,7 +63,8 @@ impl Intake {
             "request is larger than the limit of {} bytes; send smaller batches or raise the receiver's limit",
             self.limit
         );
-        Refusal::new(Code::ResourceExhausted, "too_large", what).with_http(StatusCode::PAYLOAD_TOO_LARGE)
+        Refusal::new(Code::ResourceExhausted, "too_large", what)
+            .with_http(StatusCode::PAYLOAD_TOO_LARGE)
     }
 
     /// Undoes a compression within the limits.
@@ -80,7 +75,15 @@ impl Intake {
         if encoding == Encoding::Identity {
             return Ok(bytes.clone());
         }
-        decompress(encoding, bytes, self.limit, MAX_RATIO, RATIO_FLOOR).map_err(|error| match error {
+        decompress(
+            encoding,
+            bytes,
+            Limits {
+                limit: self.limit,
+                ..Limits::default()
+            },
+        )
+        .map_err(|error| match error {
             DecompressError::TooLarge { .. } => self.too_large(),
             DecompressError::Ratio { .. } => {
                 let refusal = Refusal::new(Code::ResourceExhausted, "bomb", error.to_string());
@@ -91,13 +94,25 @@ impl Intake {
     }
 
     /// Takes a request's protobuf bytes all the way to an acknowledgement.
-    pub(super) async fn take(&self, signal: Signal, bytes: Bytes, share: body::Share) -> Result<(), Refusal> {
+    pub(super) async fn take(
+        &self,
+        signal: Signal,
+        bytes: Bytes,
+        share: body::Share,
+    ) -> Result<(), Refusal> {
         let items = validate(signal, &bytes)?;
         let Some(consumer) = self.consumer(signal) else {
             return Err(no_pipeline(signal));
         };
         let mut reservation = Reservation::default();
-        if let Err(verdict) = consumer.reserve(Batch { signal, bytes, items }, &mut reservation) {
+        if let Err(verdict) = consumer.reserve(
+            Batch {
+                signal,
+                bytes,
+                items,
+            },
+            &mut reservation,
+        ) {
             self.metrics.refused(signal, u64::from(items));
             return Err(verdict.into());
         }

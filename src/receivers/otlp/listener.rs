@@ -61,11 +61,17 @@ pub(super) struct Listener {
 
 impl Listener {
     /// Accepts until told to stop, then lets open requests finish.
-    pub(super) async fn serve(self: Arc<Self>, socket: TcpListener, mut stop: watch::Receiver<bool>) {
+    pub(super) async fn serve(
+        self: Arc<Self>,
+        socket: TcpListener,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let graceful = GracefulShutdown::new();
         let places = Arc::new(Semaphore::new(self.settings.max_connections));
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                break;
+            };
             let (stream, peer) = tokio::select! {
                 accepted = socket.accept() => match accepted {
                     Ok(connection) => connection,
@@ -122,7 +128,10 @@ impl Listener {
         if matches!(self.protocol, Protocol::Grpc) {
             builder = builder.http2_only();
         }
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.settings.header_timeout);
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.settings.header_timeout);
         builder
             .http2()
             .timer(TokioTimer::new())

@@ -53,7 +53,12 @@ pub struct OtlpReceiver {
 impl OtlpReceiver {
     fn build(config: &OtlpReceiverConfig, context: &BuildContext, outputs: &Outputs) -> Arc<Self> {
         let budget = Budget::new(config.max_receiving_bytes.0);
-        let parts = Parts { config, context, outputs, budget };
+        let parts = Parts {
+            config,
+            context,
+            outputs,
+            budget,
+        };
         let grpc = config.protocols.grpc.as_ref().map(|grpc| parts.grpc(grpc));
         let http = config.protocols.http.as_ref().map(|http| parts.http(http));
         Arc::new(OtlpReceiver {
@@ -83,11 +88,19 @@ impl Parts<'_> {
             keepalive_timeout: keepalive.timeout,
         };
         let limit = grpc.max_request_size();
-        (grpc.endpoint_or(4317), self.listener("grpc", Protocol::Grpc, limit, settings))
+        (
+            grpc.endpoint_or(4317),
+            self.listener("grpc", Protocol::Grpc, limit, settings),
+        )
     }
 
     fn http(&self, http: &HttpServerConfig) -> (Endpoint, Arc<Listener>) {
-        let paths = [&http.traces_url_path, &http.metrics_url_path, &http.logs_url_path].map(Clone::clone);
+        let paths = [
+            &http.traces_url_path,
+            &http.metrics_url_path,
+            &http.logs_url_path,
+        ]
+        .map(Clone::clone);
         let keepalive = GrpcServerConfig::default().keepalive.server_parameters;
         let settings = ListenSettings {
             max_concurrent_streams: GrpcServerConfig::default().max_concurrent_streams,
@@ -97,7 +110,10 @@ impl Parts<'_> {
             keepalive_timeout: keepalive.timeout,
         };
         let protocol = Protocol::Http(http::HttpSettings::of(http, paths));
-        (http.endpoint_or(4318), self.listener("http", protocol, http.max_request_body_size, settings))
+        (
+            http.endpoint_or(4318),
+            self.listener("http", protocol, http.max_request_body_size, settings),
+        )
     }
 
     fn listener(
@@ -116,7 +132,12 @@ impl Parts<'_> {
             budget: Arc::clone(&self.budget),
             metrics: ReceiverMetrics::new(telemetry, &id, transport),
         };
-        Arc::new(Listener { name: format!("{id} {transport}"), protocol, intake, settings })
+        Arc::new(Listener {
+            name: format!("{id} {transport}"),
+            protocol,
+            intake,
+            settings,
+        })
     }
 }
 
@@ -126,7 +147,9 @@ impl Component for OtlpReceiver {
             // all ports are bound before any is served, so that a port in use leaves nothing half open
             let mut bound = Vec::new();
             for (endpoint, listener) in &self.ports {
-                let socket = bind(endpoint).await.with_context(|| format!("listening on {endpoint} for OTLP"))?;
+                let socket = bind(endpoint)
+                    .await
+                    .with_context(|| format!("listening on {endpoint} for OTLP"))?;
                 bound.push((socket, listener));
             }
             for (socket, listener) in bound {
@@ -136,7 +159,9 @@ impl Component for OtlpReceiver {
                     warn!(receiver = %listener.name, %address, "open to other machines without TLS or authentication");
                 }
                 let serving = Arc::clone(listener).serve(socket, self.stop.subscribe());
-                self.serving.lock().push(task::spawn(format!("{} listener", listener.name), serving));
+                self.serving
+                    .lock()
+                    .push(task::spawn(format!("{} listener", listener.name), serving));
             }
             Ok(())
         })
@@ -161,7 +186,11 @@ impl Component for OtlpReceiver {
 async fn bind(endpoint: &Endpoint) -> anyhow::Result<TcpListener> {
     let mut last = None;
     for address in lookup_host((endpoint.host.as_str(), endpoint.port)).await? {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
         // a restarted daemon gets its port back at once; not on Windows, where this means something else
         #[cfg(unix)]
         socket.set_reuseaddr(true)?;
@@ -170,5 +199,8 @@ async fn bind(endpoint: &Endpoint) -> anyhow::Result<TcpListener> {
             Err(error) => last = Some(error),
         }
     }
-    Err(last.map_or_else(|| anyhow::anyhow!("`{}` stands for no address", endpoint.host), Into::into))
+    Err(last.map_or_else(
+        || anyhow::anyhow!("`{}` stands for no address", endpoint.host),
+        Into::into,
+    ))
 }
