@@ -11,7 +11,7 @@ pub(super) const DEFAULT: &str = include_str!("../../config/default.yaml");
 
 /// Which configuration.
 #[derive(Clone, Debug, Default, Args)]
-pub struct ConfigArguments {
+pub(super) struct ConfigArguments {
     /// A file, `yaml:TEXT` or `env:NAME`; later ones are merged over earlier ones [default: the built-in configuration].
     #[arg(long, short, value_name = "SOURCE")]
     pub(super) config: Vec<String>,

@@ -4,7 +4,8 @@ use super::configuration::ConfigArguments;
 use super::{Exit, terminal};
 use crate::base::Nanos;
 use crate::service::{Ended, Plan, RunSettings, Service, run};
-use crate::telemetry::{LogEncoding, Telemetry, logs};
+use crate::telemetry::server::{HttpServer, MetricsPage};
+use crate::telemetry::{LogEncoding, MetricsSource, Telemetry, logs};
 use anyhow::Context;
 use clap::Args;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, Args)]
 pub struct RunCommand {
     #[command(flatten)]
-    pub(super) config: ConfigArguments,
+    config: ConfigArguments,
     /// How our own logs are written, whatever the configuration says.
     #[arg(long, value_enum)]
     pub(super) log_format: Option<LogEncoding>,
@@ -66,7 +67,7 @@ pub(super) async fn prepare(plan: &Plan, telemetry: &Arc<Telemetry>) -> anyhow::
     let Nanos(seed) = telemetry.clock().now();
     let service = Service::build(plan, telemetry, seed)?;
     for address in plan.telemetry.metrics.addresses() {
-        let sources: Vec<Arc<dyn MetricsSource>> = vec![Arc::clone(telemetry) as _];
+        let sources: Vec<Arc<dyn MetricsSource>> = vec![Arc::new(telemetry.registry().clone())];
         let page = Arc::new(MetricsPage::new(sources));
         HttpServer::start("own metrics", &address, page, telemetry.clock())
             .await

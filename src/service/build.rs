@@ -3,7 +3,7 @@
 use crate::otlp::Signal;
 use crate::pipeline::{
     BuildContext, BuiltProcessor, Component, ComponentId, Connector, Consumer, Delivery,
-    DeliveryComponent, Exporter, Fanout, Outputs, Queue,
+    DeliveryComponent, Fanout, Outputs, Queue,
 };
 use crate::service::pipelines::{Pipeline, PipelineId};
 use crate::service::plan::Plan;

@@ -50,14 +50,7 @@ pub fn configure(
     section: &Section<'_>,
     problems: &mut Problems,
 ) -> Option<Box<dyn ReceiverConfig>> {
-    let mut config: OtlpReceiverConfig = section.parse(&[], problems)?;
-    // `grpc:` with nothing behind it means "on, with the defaults", where a null usually means "not there"
-    if section.at("protocols").get("grpc").is_some() {
-        config.protocols.grpc.get_or_insert_default();
-    }
-    if section.at("protocols").get("http").is_some() {
-        config.protocols.http.get_or_insert_default();
-    }
+    let config: OtlpReceiverConfig = section.parse(&[], problems)?;
     let before = problems.errors().len();
     config.validate(section, problems);
     (problems.errors().len() == before).then(|| Box::new(config) as _)
