@@ -13,17 +13,28 @@
 //! **Not here.** What a component counts beyond the pipeline's common names: that is in its own `metrics.rs`.
 
 mod clock;
+mod config;
 mod definition;
+mod exposition;
 pub mod health;
+mod limited;
+pub mod logs;
 mod metrics;
 pub mod proc;
 mod pull;
 mod registry;
+pub mod server;
 pub mod task;
 
 pub use clock::{Clock, ManualClock};
+pub use config::{
+    LogConfig, LogEncoding, LogLevel, MetricsConfig, MetricsLevel, PrometheusReaderConfig,
+    PullConfig, PullExporterConfig, ReaderConfig, TelemetryConfig,
+};
 pub use definition::{MetricDef, MetricKind, Unit, markdown_table};
+pub use exposition::{Exposition, Format, Labels, MetricsSource, scrape};
 pub use health::Health;
+pub use limited::RateLimited;
 pub use metrics::{
     ExporterMetrics, InFlight, ProcessorMetrics, QueueReading, Reasons, ReceiverMetrics,
 };
