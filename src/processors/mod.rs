@@ -1,1 +1,3 @@
-//! To be furnished.
+//! Processors: what happens to batches between a receiver and the exporters.
+
+pub mod memory_limiter;
