@@ -1,1 +1,3 @@
-//! To be furnished.
+//! Extensions: what a service has beside its pipelines.
+
+pub mod health_check;

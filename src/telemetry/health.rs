@@ -11,7 +11,7 @@
 //! - **Ready**: live, running, no permanent error, and every probe is ready (the memory limiter's is not, while it refuses).
 //! - **Available**: started, and live. What `health_check` answers on its path, as the Collector does.
 //!
-//! **Bounds.** One row per component of the configuration and per task name ([`task::MAX_NAMES`]).
+//! **Bounds.** One row per component of the configuration and per task name ([`MAX_NAMES`](crate::telemetry::task::MAX_NAMES)).
 //! **Invariants.** A row goes when its handle is dropped, so a removed component cannot keep health red.
 //! **Not here.** HTTP (the extension `health_check`), restarting (the owners).
 
