@@ -131,7 +131,7 @@ fn nesting_ends_where_prost_ends_it() {
         }
     }
     for levels in 90..105 {
-        let mut groups = vec![0xfb, 0x01].repeat(levels);
+        let mut groups = [0xfb, 0x01].repeat(levels);
         groups.extend([0xfc, 0x01].repeat(levels));
         for path in [&[][..], &[1, 2, 2], &[1, 2, 2, 9, 2]] {
             agrees(Signal::Traces, &wrap(groups.clone(), path)).unwrap();
