@@ -1,5 +1,6 @@
 //! What holds for any input; called by the fuzz targets and by the test that replays their corpora.
 #![allow(dead_code, reason = "each fuzz target calls one of the two")]
+#![allow(clippy::expect_used, reason = "a check fails by panicking")]
 
 use agentguard::otlp::{
     self, Attributes, Edit, Edits, NewValue, ResourceView, ScopeView, Signal, SpanBytes, Splice,

@@ -35,7 +35,7 @@ fn any_request() -> impl Strategy<Value = (Signal, Vec<u8>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(700))]
 
     #[test]
     fn every_generated_request_is_accepted_and_counted((signal, bytes) in any_request()) {

@@ -57,14 +57,21 @@ struct Constant {
     encoded: Vec<u8>,
 }
 
+/// What the actions come to for one item.
+struct Outcome {
+    slots: [Held; MAX_KEYS],
+    // bit of each slot that was deleted at some point, with all attributes of its key
+    deleted: u64,
+}
+
 /// All actions of a processor.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Actions {
     actions: Vec<Action>,
     keys: Vec<Box<str>>,
     constants: Vec<Constant>,
-    // bit n: a key of n bytes is among them; the last bit is for all that are longer
-    lengths: u64,
+    // the bit of each key's mark: all but a few foreign keys are told apart by one look at it
+    marks: u64,
 }
 
 impl Actions {
@@ -93,7 +100,7 @@ impl Actions {
     }
 
     fn slot(&mut self, key: &str) -> usize {
-        self.lengths |= length_bit(key.len());
+        self.marks |= mark(key.as_bytes());
         let known = self.keys.iter().position(|known| **known == *key);
         known.unwrap_or_else(|| {
             self.keys.push(key.into());
@@ -103,7 +110,7 @@ impl Actions {
 
     #[inline]
     fn find(&self, key: &[u8]) -> Option<usize> {
-        if self.lengths & length_bit(key.len()) == 0 {
+        if self.marks & mark(key) == 0 {
             return None;
         }
         self.keys.iter().position(|known| known.as_bytes() == key)
@@ -117,9 +124,10 @@ impl Actions {
             .fold(0, |present, slot| present | 1 << slot)
     }
 
-    /// What each slot holds when all actions have run.
+    /// Runs the actions on the slots.
     #[inline]
-    fn run(&self, present: u64) -> [Held; MAX_KEYS] {
+    fn run(&self, present: u64) -> Outcome {
+        let mut deleted = 0;
         let mut slots = [Held::Nothing; MAX_KEYS];
         for (slot, held) in slots.iter_mut().enumerate().take(self.keys.len()) {
             if present & 1 << slot != 0 {
@@ -138,6 +146,7 @@ impl Actions {
             let is_due = match action.deed {
                 Deed::Delete => {
                     *slot = Held::Nothing;
+                    deleted |= 1 << action.slot;
                     false
                 }
                 Deed::Insert => !is_there,
@@ -148,15 +157,16 @@ impl Actions {
                 *slot = value;
             }
         }
-        slots
+        Outcome { slots, deleted }
     }
 
     #[inline]
     fn edit(&self, attributes: Attributes<'_>, edits: &mut Edits<'_>) {
         let present = self.present(attributes);
-        let slots = self.run(present);
-        let mut has_changed = false;
-        for (slot, held) in slots.iter().enumerate().take(self.keys.len()) {
+        let outcome = self.run(present);
+        // also where a deleted value came back: others of its key must go
+        let mut has_changed = present & outcome.deleted != 0;
+        for (slot, held) in outcome.slots.iter().enumerate().take(self.keys.len()) {
             let was_there = present & 1 << slot != 0;
             match *held {
                 Held::Own(own) if own == slot => {}
@@ -166,7 +176,7 @@ impl Actions {
             }
         }
         if has_changed {
-            self.change(attributes, &slots, edits);
+            self.change(attributes, &outcome, edits);
         }
     }
 
@@ -186,7 +196,7 @@ impl Actions {
     }
 
     /// Replaces and removes attributes that are there.
-    fn change(&self, attributes: Attributes<'_>, slots: &[Held; MAX_KEYS], edits: &mut Edits<'_>) {
+    fn change(&self, attributes: Attributes<'_>, outcome: &Outcome, edits: &mut Edits<'_>) {
         let mut seen = 0u64;
         for attribute in attributes {
             let Some(slot) = self.find(attribute.key) else {
@@ -194,8 +204,9 @@ impl Actions {
             };
             let is_first = seen & 1 << slot == 0;
             seen |= 1 << slot;
-            match slots.get(slot) {
+            match outcome.slots.get(slot) {
                 Some(Held::Nothing) => edits.remove(&attribute),
+                _ if !is_first && outcome.deleted & 1 << slot != 0 => edits.remove(&attribute),
                 Some(Held::Own(own)) if *own == slot => {}
                 Some(held) if is_first => {
                     if let Some(value) = self.value(*held, attributes) {
@@ -222,8 +233,18 @@ impl Actions {
     }
 }
 
-fn length_bit(len: usize) -> u64 {
-    1 << len.min(63)
+/// A bit out of a key's length and two of its bytes. Lengths alone are shared by so many keys that the branch on them would
+/// be guessed wrong all the time.
+#[inline]
+fn mark(key: &[u8]) -> u64 {
+    let byte = |at: usize| key.get(at).copied().map_or(0, u32::from);
+    let last = byte(key.len().wrapping_sub(1));
+    let middle = byte(key.len() / 2);
+    let mixed = last
+        .wrapping_mul(7)
+        .wrapping_add(middle.wrapping_mul(29))
+        .wrapping_add(u32::try_from(key.len() & 63).unwrap_or_default());
+    1 << (mixed & 63)
 }
 
 fn new_value(value: &AttributeValue) -> NewValue<'_> {

@@ -13,6 +13,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use parking_lot::Mutex;
+use proptest::prelude::*;
 use prost::Message;
 use serde_json::json;
 
@@ -32,8 +33,12 @@ fn config(actions: serde_json::Value) -> AttributesConfig {
 
 /// What the processor makes of a batch.
 fn processed(actions: serde_json::Value, signal: Signal, bytes: Vec<u8>) -> Result<Bytes, Verdict> {
+    through(&config(actions), signal, bytes)
+}
+
+fn through(config: &AttributesConfig, signal: Signal, bytes: Vec<u8>) -> Result<Bytes, Verdict> {
     let next = Arc::new(Keep::default());
-    let processor = AttributesProcessor::build(&config(actions), next.clone()).unwrap();
+    let processor = AttributesProcessor::build(config, next.clone()).unwrap();
     let batch = Batch {
         signal,
         bytes: Bytes::from(bytes),
@@ -180,6 +185,81 @@ fn actions_see_what_earlier_ones_did() {
         { "key": "a", "value": "new", "action": "insert" },
     ]);
     assert_eq!(after(back, vec![text("a", "0")]), [text("a", "new")]);
+}
+
+/// A mask put in the place of a secret must not leave a second secret behind it.
+#[test]
+fn delete_and_insert_leave_one_attribute_of_a_key_that_came_twice() {
+    let mask = json!([
+        { "key": "secret", "action": "delete" },
+        { "key": "secret", "value": "***", "action": "insert" },
+    ]);
+    let before = vec![text("secret", "1"), text("a", "b"), text("secret", "2")];
+    assert_eq!(after(mask, before), [text("secret", "***"), text("a", "b")]);
+}
+
+/// The actions one by one on a list, as the Collector's documentation has them.
+fn one_by_one(actions: &[ActionConfig], attributes: &mut Vec<KeyValue>) {
+    for action in actions {
+        let first = |key: &str| attributes.iter().position(|a| a.key == key);
+        let place = first(&action.key);
+        let value = match (&action.value, &action.from_attribute) {
+            (Some(AttributeValue::Str(value)), _) => Some(text(&action.key, value)),
+            (_, Some(from)) => first(from).map(|from| KeyValue {
+                key: action.key.clone(),
+                ..attributes[from].clone()
+            }),
+            _ => None,
+        };
+        match (action.action.as_str(), place, value) {
+            ("delete", _, _) => attributes.retain(|a| a.key != action.key),
+            ("insert" | "upsert", None, Some(value)) => attributes.push(value),
+            ("update" | "upsert", Some(place), Some(value)) => attributes[place] = value,
+            _ => {}
+        }
+    }
+}
+
+fn any_action() -> impl Strategy<Value = ActionConfig> {
+    let key = || prop::sample::select(vec!["a", "b", "c", "dd"]);
+    let deed = prop::sample::select(vec!["insert", "update", "upsert", "delete"]);
+    (key(), deed, prop::option::of(key()), 0..3i64).prop_map(|(key, deed, from, value)| {
+        let is_write = deed != "delete";
+        ActionConfig {
+            key: key.to_owned(),
+            action: deed.to_owned(),
+            value: (is_write && from.is_none()).then(|| AttributeValue::Str(value.to_string())),
+            from_attribute: from.filter(|_| is_write).map(str::to_owned),
+            ..ActionConfig::default()
+        }
+    })
+}
+
+proptest! {
+    #[test]
+    fn actions_come_to_what_they_do_one_by_one(
+        actions in prop::collection::vec(any_action(), 1..8),
+        keys in prop::collection::vec(prop::sample::select(vec!["a", "b", "c", "dd", "e"]), 0..6),
+    ) {
+        let before: Vec<_> = keys
+            .iter()
+            .enumerate()
+            .map(|(n, key)| text(key, &format!("own {n}")))
+            .collect();
+        let config = AttributesConfig { actions, ..AttributesConfig::default() };
+        let bytes = through(&config, Signal::Traces, of_span(before.clone())).unwrap();
+        let request = ExportTraceServiceRequest::decode(bytes).unwrap();
+        let after = &request.resource_spans[0].scope_spans[0].spans[0].attributes;
+        let mut expected = before;
+        one_by_one(&config.actions, &mut expected);
+        // what was added may stand in another order
+        let sorted = |attributes: &[KeyValue]| {
+            let mut lines: Vec<_> = attributes.iter().map(|a| format!("{a:?}")).collect();
+            lines.sort();
+            lines
+        };
+        prop_assert_eq!(sorted(after), sorted(&expected));
+    }
 }
 
 #[test]
