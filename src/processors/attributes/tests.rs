@@ -196,6 +196,17 @@ fn delete_and_insert_leave_one_attribute_of_a_key_that_came_twice() {
     ]);
     let before = vec![text("secret", "1"), text("a", "b"), text("secret", "2")];
     assert_eq!(after(mask, before), [text("secret", "***"), text("a", "b")]);
+    // also where the first one's own value comes back
+    let there_and_back = json!([
+        { "key": "b", "from_attribute": "a", "action": "insert" },
+        { "key": "a", "action": "delete" },
+        { "key": "a", "from_attribute": "b", "action": "insert" },
+    ]);
+    let before = vec![text("a", "1"), text("a", "2")];
+    assert_eq!(
+        after(there_and_back, before),
+        [text("a", "1"), text("b", "1")]
+    );
 }
 
 /// The actions one by one on a list, as the Collector's documentation has them.
