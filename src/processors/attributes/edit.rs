@@ -8,7 +8,7 @@
 
 use super::config::AttributeValue;
 use crate::otlp::{
-    Attributes, Edit, Edits, NewValue, ResourceView, ScopeView, SpanBytes, encode_attribute,
+    Attributes, Edit, Edits, NewValue, ResourceView, ScopeView, SpanBytes, encode_span_attribute,
 };
 
 /// Most keys that the actions of one processor may name: the bits of a word.
@@ -49,19 +49,20 @@ enum Held {
     Constant(usize),
 }
 
-/// A configured value, as data and encoded under its key.
-#[derive(Clone, Debug)]
-struct Constant {
-    slot: usize,
-    value: AttributeValue,
-    encoded: Vec<u8>,
-}
-
-/// What the actions come to for one item.
-struct Outcome {
+/// What the actions come to for items that have the same of the keys.
+#[derive(Debug)]
+struct Plan {
+    // bit of each slot that is there at the beginning
+    present: u64,
     slots: [Held; MAX_KEYS],
     // bit of each slot that was deleted at some point, with all attributes of its key
     deleted: u64,
+    // whether attributes that are there are replaced or removed
+    has_changes: bool,
+    // whether values are copied from attributes that are there
+    has_copies: bool,
+    // the constants to be put in, encoded for a span
+    constants: Vec<u8>,
 }
 
 /// All actions of a processor.
@@ -69,7 +70,7 @@ struct Outcome {
 pub(super) struct Actions {
     actions: Vec<Action>,
     keys: Vec<Box<str>>,
-    constants: Vec<Constant>,
+    constants: Vec<AttributeValue>,
     // the bit of each key's mark: all but a few foreign keys are told apart by one look at it
     marks: u64,
 }
@@ -86,13 +87,7 @@ impl Actions {
             None => Held::Nothing,
             Some(Source::Attribute(other)) => Held::Own(self.slot(other)),
             Some(Source::Value(value)) => {
-                let mut encoded = Vec::new();
-                encode_attribute(&mut encoded, key, new_value(value));
-                self.constants.push(Constant {
-                    slot,
-                    value: value.clone(),
-                    encoded,
-                });
+                self.constants.push(value.clone());
                 Held::Constant(self.constants.len() - 1)
             }
         };
@@ -125,8 +120,7 @@ impl Actions {
     }
 
     /// Runs the actions on the slots.
-    #[inline]
-    fn run(&self, present: u64) -> Outcome {
+    fn plan(&self, present: u64) -> Plan {
         let mut deleted = 0;
         let mut slots = [Held::Nothing; MAX_KEYS];
         for (slot, held) in slots.iter_mut().enumerate().take(self.keys.len()) {
@@ -157,46 +151,54 @@ impl Actions {
                 *slot = value;
             }
         }
-        Outcome { slots, deleted }
-    }
-
-    #[inline]
-    fn edit(&self, attributes: Attributes<'_>, edits: &mut Edits<'_>) {
-        let present = self.present(attributes);
-        let outcome = self.run(present);
-        // also where a deleted value came back: others of its key must go
-        let mut has_changed = present & outcome.deleted != 0;
-        for (slot, held) in outcome.slots.iter().enumerate().take(self.keys.len()) {
+        let mut plan = Plan {
+            present,
+            slots,
+            deleted,
+            // also where a deleted value came back: others of its key must go
+            has_changes: present & deleted != 0,
+            has_copies: false,
+            constants: Vec::new(),
+        };
+        for (slot, held) in plan.slots.iter().enumerate().take(self.keys.len()) {
             let was_there = present & 1 << slot != 0;
             match *held {
                 Held::Own(own) if own == slot => {}
                 Held::Nothing if !was_there => {}
-                value if !was_there => self.insert(slot, value, attributes, edits),
-                _ => has_changed = true,
+                _ if was_there => plan.has_changes = true,
+                Held::Own(_) => plan.has_copies = true,
+                held => {
+                    if let (Some(key), Some(value)) = (self.keys.get(slot), self.constant(held)) {
+                        encode_span_attribute(&mut plan.constants, key, value);
+                    }
+                }
             }
         }
-        if has_changed {
-            self.change(attributes, &outcome, edits);
-        }
+        plan
     }
 
-    #[inline]
-    fn insert(&self, slot: usize, value: Held, attributes: Attributes<'_>, edits: &mut Edits<'_>) {
-        if let Held::Constant(constant) = value
-            && let Some(constant) = self.constants.get(constant)
-            && constant.slot == slot
-        {
-            edits.insert_attribute(&constant.encoded);
-        } else if let (Some(key), Some(value)) =
-            (self.keys.get(slot), self.value(value, attributes))
-        {
-            // copied from another attribute, perhaps one that an earlier action has written
-            edits.insert(key, value);
+    /// Puts in what the plan adds, but for a span's constants, which are in already.
+    fn insert(
+        &self,
+        plan: &Plan,
+        attributes: Attributes<'_>,
+        is_span: bool,
+        edits: &mut Edits<'_>,
+    ) {
+        let slots = plan.slots.iter().enumerate().take(self.keys.len());
+        for (slot, held) in slots.filter(|(slot, _)| plan.present & 1 << slot == 0) {
+            let is_done = is_span && matches!(held, Held::Constant(_));
+            if !is_done
+                && let Some(key) = self.keys.get(slot)
+                && let Some(value) = self.value(*held, attributes)
+            {
+                edits.insert(key, value);
+            }
         }
     }
 
     /// Replaces and removes attributes that are there.
-    fn change(&self, attributes: Attributes<'_>, outcome: &Outcome, edits: &mut Edits<'_>) {
+    fn change(&self, attributes: Attributes<'_>, plan: &Plan, edits: &mut Edits<'_>) {
         let mut seen = 0u64;
         for attribute in attributes {
             let Some(slot) = self.find(attribute.key) else {
@@ -204,9 +206,9 @@ impl Actions {
             };
             let is_first = seen & 1 << slot == 0;
             seen |= 1 << slot;
-            match outcome.slots.get(slot) {
+            match plan.slots.get(slot) {
                 Some(Held::Nothing) => edits.remove(&attribute),
-                _ if !is_first && outcome.deleted & 1 << slot != 0 => edits.remove(&attribute),
+                _ if !is_first && plan.deleted & 1 << slot != 0 => edits.remove(&attribute),
                 Some(Held::Own(own)) if *own == slot => {}
                 Some(held) if is_first => {
                     if let Some(value) = self.value(*held, attributes) {
@@ -220,15 +222,18 @@ impl Actions {
 
     fn value<'a>(&'a self, held: Held, attributes: Attributes<'a>) -> Option<NewValue<'a>> {
         match held {
-            Held::Nothing => None,
-            Held::Constant(constant) => {
-                let constant = self.constants.get(constant)?;
-                Some(new_value(&constant.value))
-            }
             Held::Own(slot) => {
                 let key = self.keys.get(slot)?;
                 attributes.find_key(key.as_bytes()).map(NewValue::Same)
             }
+            held => self.constant(held),
+        }
+    }
+
+    fn constant(&self, held: Held) -> Option<NewValue<'_>> {
+        match held {
+            Held::Constant(constant) => self.constants.get(constant).map(new_value),
+            Held::Nothing | Held::Own(_) => None,
         }
     }
 }
@@ -256,14 +261,39 @@ fn new_value(value: &AttributeValue) -> NewValue<'_> {
     }
 }
 
-/// The actions as the splice asks for them.
+/// The actions as the splice asks for them, request by request.
+///
+/// What they come to depends only on which of their keys an item has, and that is mostly the same from item to item: the
+/// plan of the last item is kept.
 pub(super) struct Run<'a> {
     actions: &'a Actions,
+    plan: Plan,
 }
 
 impl<'a> Run<'a> {
     pub(super) fn new(actions: &'a Actions) -> Self {
-        Run { actions }
+        Run {
+            actions,
+            plan: actions.plan(0),
+        }
+    }
+
+    #[inline]
+    fn edit(&mut self, attributes: Attributes<'_>, is_span: bool, edits: &mut Edits<'_>) {
+        let present = self.actions.present(attributes);
+        if present != self.plan.present {
+            self.plan = self.actions.plan(present);
+        }
+        let plan = &self.plan;
+        if is_span && !plan.constants.is_empty() {
+            edits.insert_encoded(&plan.constants);
+        }
+        if plan.has_copies || !is_span {
+            self.actions.insert(plan, attributes, is_span, edits);
+        }
+        if plan.has_changes {
+            self.actions.change(attributes, plan, edits);
+        }
     }
 }
 
@@ -276,10 +306,10 @@ impl Edit for Run<'_> {
         span: SpanBytes<'_>,
         edits: &mut Edits<'_>,
     ) {
-        self.actions.edit(span.attributes(), edits);
+        self.edit(span.attributes(), true, edits);
     }
 
     fn record(&mut self, attributes: Attributes<'_>, edits: &mut Edits<'_>) {
-        self.actions.edit(attributes, edits);
+        self.edit(attributes, false, edits);
     }
 }
