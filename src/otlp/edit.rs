@@ -82,14 +82,6 @@ impl Edits<'_> {
         }
     }
 
-    /// Adds an attribute that was encoded beforehand by [`encode_attribute`]; of any message.
-    #[inline]
-    pub fn insert_attribute(&mut self, attribute: &[u8]) {
-        if self.has_room() {
-            put_len(self.added, self.number, attribute);
-        }
-    }
-
     /// Gives an attribute another value; its place and key stay.
     pub fn replace(&mut self, attribute: &AttrView<'_>, value: NewValue<'_>) {
         if !self.has_room() {
@@ -127,13 +119,6 @@ impl Edits<'_> {
 /// Appends an attribute of a span, ready for [`Edits::insert_encoded`].
 pub fn encode_span_attribute(out: &mut Vec<u8>, key: &str, value: NewValue<'_>) {
     put_attribute(out, 9, key.as_bytes(), value);
-}
-
-/// Appends an attribute without the tag and length of the field that will hold it, ready for [`Edits::insert_attribute`].
-pub fn encode_attribute(out: &mut Vec<u8>, key: &str, value: NewValue<'_>) {
-    put_len(out, 1, key.as_bytes());
-    put_key(out, 2, LEN);
-    put_value(out, value);
 }
 
 fn put_attribute(out: &mut Vec<u8>, number: u32, key: &[u8], value: NewValue<'_>) {

@@ -26,7 +26,7 @@ pub mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use edit::{Edits, NewValue, encode_attribute, encode_span_attribute};
+pub use edit::{Edits, NewValue, encode_span_attribute};
 pub use malformed::Malformed;
 pub use splice::{Edit, Splice};
 pub use validate::{MAX_DEPTH, validate};

@@ -10,7 +10,7 @@
 //! **Not here.** UTF-8 checks (`validate` made them), log records and metrics, which only the splice touches.
 
 use crate::otlp::value::{Attributes, text};
-use crate::otlp::wire::{Fields, Value, take_len, take8};
+use crate::otlp::wire::{Fields, Value, take_len, take8, varint};
 
 /// An `ExportTraceServiceRequest`.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +118,21 @@ impl<'a> SpanBytes<'a> {
     #[inline]
     #[must_use]
     pub fn attributes(self) -> Attributes<'a> {
-        Attributes::of(self.body, 9)
+        let mut rest = self.body;
+        // quickly over the fields that nearly every span has before them
+        while let Some((&tag, after)) = rest.split_first() {
+            let next = match tag {
+                0x0a | 0x12 | 0x1a | 0x22 | 0x2a => take_len(after).map(|(_, next)| next),
+                0x30 => varint(after).map(|(_, next)| next),
+                0x39 | 0x41 => after.get(8..),
+                _ => break,
+            };
+            match next {
+                Some(next) => rest = next,
+                None => break,
+            }
+        }
+        Attributes::of(rest, 9)
     }
 
     /// Reads its fields.

@@ -4,3 +4,6 @@ pub mod batch;
 //! Processors: what happens to batches between a receiver and the exporters.
 
 pub mod memory_limiter;
+//! To be furnished.
+
+pub mod attributes;

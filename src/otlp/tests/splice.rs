@@ -316,7 +316,7 @@ fn any_signal(style: Style) -> impl Strategy<Value = (Signal, Vec<u8>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(700))]
 
     #[test]
     fn spliced_spans_decode_to_the_edited_request(
@@ -380,7 +380,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(700))]
 
     /// A metric whose data come twice is merged or replaced by a decoder; on the wire each is edited where it stands. So
     /// the requests compared are those that were decoded once.

@@ -35,7 +35,7 @@ fn any_request() -> impl Strategy<Value = (Signal, Vec<u8>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(700))]
 
     #[test]
     fn every_generated_request_is_accepted_and_counted((signal, bytes) in any_request()) {
@@ -131,7 +131,7 @@ fn nesting_ends_where_prost_ends_it() {
         }
     }
     for levels in 90..105 {
-        let mut groups = vec![0xfb, 0x01].repeat(levels);
+        let mut groups = [0xfb, 0x01].repeat(levels);
         groups.extend([0xfc, 0x01].repeat(levels));
         for path in [&[][..], &[1, 2, 2], &[1, 2, 2, 9, 2]] {
             agrees(Signal::Traces, &wrap(groups.clone(), path)).unwrap();

@@ -188,7 +188,7 @@ fn captures_are_seen_as_they_decode() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(700))]
 
     #[test]
     fn any_request_is_seen_as_it_decodes(bytes in requests(Signal::Traces)) {
