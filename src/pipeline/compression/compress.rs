@@ -13,6 +13,8 @@ use zstd::zstd_safe::{
 const DEFLATE_LEVEL: u32 = 6;
 /// As in the Collector: zstd's default.
 const ZSTD_LEVEL: i32 = 3;
+/// Room that is not worth giving back, in bytes.
+const KEPT_ROOM: usize = 64 << 10;
 /// Magic, deflate, no flags, no time, no hint, unknown system.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
@@ -51,6 +53,9 @@ pub fn compress(encoding: Encoding, parts: &[Bytes]) -> io::Result<Bytes> {
         (Encoding::Zstd, _) => ZSTD
             .with_borrow_mut(|context| zstd(context, parts, len, &mut out))
             .map_err(|code| io::Error::other(zstd_safe::get_error_name(code)))?,
+    }
+    if out.capacity() / 2 > out.len().max(KEPT_ROOM) {
+        out.shrink_to_fit(); // the body may wait for a slow peer; zstd was given room for the worst case
     }
     Ok(Bytes::from(out))
 }
