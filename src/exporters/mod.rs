@@ -1,13 +1,8 @@
 //! What sends telemetry on.
 
-mod delivery;
-pub mod otlp;
-pub mod otlphttp;
-//! What sends requests out of the process, one folder each.
-//!
-//! An exporter sends one request once ([`crate::pipeline::Exporter`]); its queue, batching, retry and breaker are the
-//! pipeline's.
-
 mod civil;
 pub mod debug;
+mod delivery;
 pub mod file;
+pub mod otlp;
+pub mod otlphttp;

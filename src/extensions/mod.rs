@@ -1,3 +1,3 @@
-//! Extensions: what a service has beside its pipelines.
+//! What the service has besides its pipelines.
 
 pub mod health_check;

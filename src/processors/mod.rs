@@ -1,9 +1,5 @@
-//! What looks at batches, or changes them, on their way.
-
-pub mod batch;
-//! Processors: what happens to batches between a receiver and the exporters.
-
-pub mod memory_limiter;
-//! To be furnished.
+//! What looks at batches, or changes them, on their way from a receiver to the exporters.
 
 pub mod attributes;
+pub mod batch;
+pub mod memory_limiter;

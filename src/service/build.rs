@@ -183,11 +183,7 @@ impl<'a> Builder<'a> {
             }
             for next in &plan.pipelines {
                 // the plan has no cycles, so this ends
-                if next
-                    .receivers
-                    .iter()
-                    .any(|receiver| pipeline.exporters.contains(receiver))
-                {
+                if plan.joined_by_connector(pipeline, next) {
                     visit(plan, next, order);
                 }
             }

@@ -1,12 +1,13 @@
 //! The table of components: a line each.
 
-use crate::exporters::{otlp as otlp_exporter, otlphttp};
+use crate::exporters::{debug, file, otlp as otlp_exporter, otlphttp};
+use crate::extensions::health_check;
 use crate::otlp::Signal;
 use crate::pipeline::{
     ConnectorFactory, Described, ExporterFactory, ExtensionFactory, ProcessorFactory,
     ReceiverFactory,
 };
-use crate::processors::batch;
+use crate::processors::{attributes, batch, memory_limiter};
 use crate::receivers::otlp as otlp_receiver;
 
 const ALL: &[Signal] = &Signal::ALL;
@@ -30,16 +31,34 @@ pub const RECEIVERS: &[ReceiverFactory] = &[ReceiverFactory {
 }];
 
 /// What looks at it, or changes it, on its way.
-pub const PROCESSORS: &[ProcessorFactory] = &[ProcessorFactory {
-    described: described(&["batch"], ALL, "merges requests, in the exporters' queues"),
-    configure: batch::configure,
-}];
+pub const PROCESSORS: &[ProcessorFactory] = &[
+    ProcessorFactory {
+        described: described(&["attributes"], ALL, "inserts, updates and deletes attributes"),
+        configure: attributes::configure,
+    },
+    ProcessorFactory {
+        described: described(&["batch"], ALL, "merges requests, in the exporters' queues"),
+        configure: batch::configure,
+    },
+    ProcessorFactory {
+        described: described(&["memory_limiter"], ALL, "pushes back before memory runs out"),
+        configure: memory_limiter::configure,
+    },
+];
 
 /// What joins pipelines.
 pub const CONNECTORS: &[ConnectorFactory] = &[];
 
 /// What sends it on.
 pub const EXPORTERS: &[ExporterFactory] = &[
+    ExporterFactory {
+        described: described(&["debug"], ALL, "shows telemetry on standard error"),
+        configure: debug::configure,
+    },
+    ExporterFactory {
+        described: described(&["file"], ALL, "OTLP in a file: JSON lines, protobuf, or a capture"),
+        configure: file::configure,
+    },
     ExporterFactory {
         described: described(&["otlp", "otlp_grpc"], ALL, "OTLP over gRPC"),
         configure: otlp_exporter::configure,
@@ -55,4 +74,7 @@ pub const EXPORTERS: &[ExporterFactory] = &[
 ];
 
 /// What the service has besides its pipelines.
-pub const EXTENSIONS: &[ExtensionFactory] = &[];
+pub const EXTENSIONS: &[ExtensionFactory] = &[ExtensionFactory {
+    described: described(&["health_check"], &[], "says over HTTP how the service is"),
+    configure: health_check::configure,
+}];

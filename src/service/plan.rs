@@ -91,6 +91,7 @@ impl Plan {
             pipelines: Vec::new(),
             telemetry: TelemetryConfig::default(),
         };
+        plan.check_ambiguous(&root, problems);
         match root.get("service") {
             Some(service) => plan.read_service(&root, &service, problems),
             None => problems.error(
@@ -148,6 +149,28 @@ impl Plan {
                 .iter()
                 .map(|p| (&p.id, (p.described.signals, p.outputs)))
                 .collect(),
+        }
+    }
+
+    /// Whether a connector takes from one pipeline and gives to the other. A receiver and an exporter may share an id, and
+    /// join nothing.
+    pub(super) fn joined_by_connector(&self, before: &Pipeline, after: &Pipeline) -> bool {
+        self.connectors.iter().any(|connector| {
+            before.exporters.contains(&connector.id) && after.receivers.contains(&connector.id)
+        })
+    }
+
+    /// A connector stands where receivers and exporters do, so its id must be its own.
+    fn check_ambiguous(&self, root: &Section<'_>, problems: &mut Problems) {
+        let receivers = self.receivers.iter().map(|planned| (&planned.id, "receiver"));
+        let exporters = self.exporters.iter().map(|planned| (&planned.id, "exporter"));
+        let others: Vec<_> = receivers.chain(exporters).collect();
+        for connector in &self.connectors {
+            if let Some((_, other)) = others.iter().find(|(id, _)| **id == connector.id) {
+                let place = root.at("connectors").place_of(&connector.id.to_string());
+                let message = format!("`{}` is also the id of a(n) {other}", connector.id);
+                problems.error(place, message, "give one of them another name: type/NAME");
+            }
         }
     }
 

@@ -5,8 +5,6 @@
 //!                        more wait in the kernel
 //! ```
 //!
-//! **Bounds.** [`MAX_CONNECTIONS`]; a head of 16 KiB within [`HEAD_TIMEOUT`], which also ends idle connections; a
-//! connection lives [`MAX_AGE`] at most, so that one whose peer does not read gives its place back. Bodies of requests are
 //! **Bounds.** [`MAX_CONNECTIONS`]; a head of 16 KiB within `HEAD_TIMEOUT`, which also ends idle connections; a
 //! connection lives `MAX_AGE` at most, so that one whose peer does not read gives its place back. Bodies of requests are
 //! not read. Two scrapes are rendered at a time; others wait their turn.

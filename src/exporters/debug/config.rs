@@ -1,6 +1,14 @@
 //! What the user writes for `debug`.
 
+use super::DebugExporter;
+use crate::base::Problems;
+use crate::config::Section;
+use crate::exporters::delivery::DeliveryConfig;
+use crate::pipeline::{BuildContext, DeliverySettings, Exporter, ExporterConfig, QueueSettings};
 use serde::{Deserialize, Serialize};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// How much of a request is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -37,5 +45,31 @@ impl Default for DebugConfig {
             sampling_thereafter: 1,
             use_internal_logger: true,
         }
+    }
+}
+
+const IGNORED: &[(&str, &str)] =
+    &[("sending_queue", "requests wait for this exporter in a queue of the usual size")];
+
+/// Reads and checks the section.
+pub fn configure(section: &Section<'_>, problems: &mut Problems) -> Option<Box<dyn ExporterConfig>> {
+    let config: DebugConfig = section.parse(IGNORED, problems)?;
+    Some(Box::new(config))
+}
+
+impl ExporterConfig for DebugConfig {
+    fn queue(&self) -> QueueSettings {
+        DeliveryConfig::default().queue()
+    }
+
+    fn delivery(&self) -> DeliverySettings {
+        // one after the other, so that pages stand in order
+        DeliverySettings { num_consumers: 1, ..DeliveryConfig::default().settings(Duration::ZERO) }
+    }
+
+    fn build(&self, context: &BuildContext) -> anyhow::Result<Arc<dyn Exporter>> {
+        let clock = context.telemetry.clock().clone();
+        let id = context.id.to_string();
+        Ok(Arc::new(DebugExporter::new(id, self.clone(), Box::new(io::stderr()), move || clock.now())))
     }
 }

@@ -19,7 +19,7 @@ mod page;
 mod tests;
 mod value;
 
-pub use config::{DebugConfig, Verbosity};
+pub use config::{configure, DebugConfig, Verbosity};
 
 use crate::base::Nanos;
 use crate::exporters::debug::page::Page;
@@ -34,10 +34,13 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Reads the clock that the shell handed down.
+type Now = Box<dyn Fn() -> Nanos + Send + Sync>;
+
 /// The exporter.
 pub struct DebugExporter {
     shared: Arc<Shared>,
-    clock: fn() -> Nanos,
+    clock: Now,
     /// What was seen of each signal in the current second; a few arithmetic steps under the lock.
     samplers: Mutex<[Sampler; Signal::ALL.len()]>,
 }
@@ -79,7 +82,7 @@ impl DebugExporter {
         id: impl Into<String>,
         config: DebugConfig,
         out: Box<dyn Write + Send>,
-        clock: fn() -> Nanos,
+        clock: impl Fn() -> Nanos + Send + Sync + 'static,
     ) -> Self {
         DebugExporter {
             shared: Arc::new(Shared {
@@ -87,7 +90,7 @@ impl DebugExporter {
                 config,
                 out: Mutex::new(out),
             }),
-            clock,
+            clock: Box::new(clock),
             samplers: Mutex::default(),
         }
     }

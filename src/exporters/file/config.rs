@@ -1,7 +1,14 @@
 //! What the user writes for `file`.
 
+use super::FileExporter;
+use crate::base::Problems;
+use crate::config::Section;
+use crate::exporters::delivery::DeliveryConfig;
 use crate::otlp::Signal;
+use crate::pipeline::{BuildContext, DeliverySettings, Exporter, ExporterConfig, QueueSettings};
 use serde::{Deserialize, Deserializer, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// How requests stand in the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -81,13 +88,13 @@ pub type Mistake = (&'static str, &'static str, &'static str);
 
 impl FileConfig {
     /// Keys of the Collector's section that have no meaning here, with the reason.
-    pub const IGNORED: &[(&str, &str)] = &[(
-        "flush_interval",
-        "each request is handed to the operating system at once, so nothing waits to be flushed",
-    )];
-    /// The same of `rotation`.
-    pub const ROTATION_IGNORED: &[(&str, &str)] =
-        &[("localtime", "files put aside are named in UTC")];
+    pub const IGNORED: &[(&str, &str)] = &[
+        (
+            "flush_interval",
+            "each request is handed to the operating system at once, so nothing waits to be flushed",
+        ),
+        ("rotation.localtime", "files put aside are named in UTC"),
+    ];
 
     /// What the types cannot say.
     #[must_use]
@@ -159,5 +166,31 @@ impl Format {
     #[must_use]
     pub fn takes(self, signal: Signal) -> bool {
         self != Format::Capture || signal == Signal::Traces
+    }
+}
+
+/// Reads and checks the section.
+pub fn configure(section: &Section<'_>, problems: &mut Problems) -> Option<Box<dyn ExporterConfig>> {
+    let config: FileConfig = section.parse(FileConfig::IGNORED, problems)?;
+    let mistakes = config.mistakes();
+    for (key, message, help) in &mistakes {
+        problems.error(section.place_of(key), *message, *help);
+    }
+    mistakes.is_empty().then(|| Box::new(config) as _)
+}
+
+impl ExporterConfig for FileConfig {
+    fn queue(&self) -> QueueSettings {
+        DeliveryConfig::default().queue()
+    }
+
+    fn delivery(&self) -> DeliverySettings {
+        // one after the other: requests stand in the file in the order in which they came
+        DeliverySettings { num_consumers: 1, ..DeliveryConfig::default().settings(Duration::ZERO) }
+    }
+
+    fn build(&self, context: &BuildContext) -> anyhow::Result<Arc<dyn Exporter>> {
+        let clock = context.telemetry.clock().clone();
+        Ok(Arc::new(FileExporter::new(self.clone(), move || clock.now())))
     }
 }

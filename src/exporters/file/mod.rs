@@ -17,7 +17,7 @@ mod rotation;
 #[cfg(test)]
 mod tests;
 
-pub use config::{FileCompression, FileConfig, Format, Mistake, RotationConfig};
+pub use config::{configure, FileCompression, FileConfig, Format, Mistake, RotationConfig};
 
 use crate::base::Nanos;
 use crate::pipeline::{BoxFuture, Cause, Component, Exporter, Outgoing, Verdict};
@@ -30,10 +30,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing::warn;
 
+/// Reads the clock that the shell handed down.
+type Now = Box<dyn Fn() -> Nanos + Send + Sync>;
+
 /// The exporter.
 pub struct FileExporter {
     shared: Arc<Shared>,
-    clock: fn() -> Nanos,
+    clock: Now,
 }
 
 struct Shared {
@@ -53,14 +56,14 @@ struct Output {
 impl FileExporter {
     /// An exporter that opens its file at the start. The clock stamps a capture's records and files put aside.
     #[must_use]
-    pub fn new(config: FileConfig, clock: fn() -> Nanos) -> Self {
+    pub fn new(config: FileConfig, clock: impl Fn() -> Nanos + Send + Sync + 'static) -> Self {
         FileExporter {
             shared: Arc::new(Shared {
                 path: PathBuf::from(&config.path),
                 config,
                 output: Mutex::new(None),
             }),
-            clock,
+            clock: Box::new(clock),
         }
     }
 }

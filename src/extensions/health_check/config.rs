@@ -1,6 +1,11 @@
 //! What the user writes under `health_check`, with the Collector's keys.
 
+use super::HealthCheck;
+use crate::base::Problems;
+use crate::config::Section;
+use crate::pipeline::{BuildContext, Component, ExtensionConfig};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// `extensions.health_check`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -82,6 +87,25 @@ impl HealthCheckConfig {
             });
         }
         mistakes
+    }
+}
+
+/// Reads and checks the section.
+pub fn configure(
+    section: &Section<'_>,
+    problems: &mut Problems,
+) -> Option<Box<dyn ExtensionConfig>> {
+    let config: HealthCheckConfig = section.parse(HealthCheckConfig::IGNORED, problems)?;
+    let mistakes = config.mistakes();
+    for Mistake { key, message, help } in &mistakes {
+        problems.error(section.place_of(key), message.as_str(), *help);
+    }
+    mistakes.is_empty().then(|| Box::new(config) as _)
+}
+
+impl ExtensionConfig for HealthCheckConfig {
+    fn build(&self, context: &BuildContext) -> anyhow::Result<Arc<dyn Component>> {
+        Ok(Arc::new(HealthCheck::new(self.clone(), Arc::clone(&context.telemetry))))
     }
 }
 

@@ -1,9 +1,15 @@
 //! What the user writes, and whether it can be done.
 
+use super::AttributesProcessor;
 use super::edit::{Actions, Deed, MAX_KEYS, Source};
+use crate::base::Problems;
+use crate::config::Section;
+use crate::otlp::Signal;
+use crate::pipeline::{BuildContext, BuiltProcessor, Consumer, ProcessorConfig};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::fmt;
+use std::sync::Arc;
 
 /// Configuration of the processor `attributes`; the Collector's keys.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -170,5 +176,33 @@ impl ActionConfig {
             _ => {}
         }
         deed.filter(|_| is_fine).map(|deed| (deed, source))
+    }
+}
+
+/// Reads and checks the section.
+pub fn configure(
+    section: &Section<'_>,
+    problems: &mut Problems,
+) -> Option<Box<dyn ProcessorConfig>> {
+    let config: AttributesConfig = section.parse(&[], problems)?;
+    let mistakes = config.mistakes();
+    for mistake in &mistakes {
+        problems.error(section.place_of(&mistake.at), mistake.to_string(), "");
+    }
+    mistakes.is_empty().then(|| Box::new(config) as _)
+}
+
+impl ProcessorConfig for AttributesConfig {
+    fn build(
+        &self,
+        _: &BuildContext,
+        _: Signal,
+        next: Arc<dyn Consumer>,
+    ) -> anyhow::Result<BuiltProcessor> {
+        let processor = AttributesProcessor::build(self, next).map_err(|mistakes| {
+            let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            anyhow::anyhow!(all.join("; "))
+        })?;
+        Ok(BuiltProcessor { consumer: Arc::new(processor), component: None })
     }
 }

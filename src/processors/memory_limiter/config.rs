@@ -1,7 +1,13 @@
 //! What the user writes under `memory_limiter`, with the Collector's keys.
 
 use super::level::Limits;
+use super::limiter::MemoryLimiter;
+use crate::base::Problems;
+use crate::config::Section;
+use crate::otlp::Signal;
+use crate::pipeline::{BuildContext, BuiltProcessor, Component, Consumer, ProcessorConfig};
 use serde::{Deserialize, Serialize};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
@@ -11,7 +17,7 @@ const MIB: u64 = 1 << 20;
 #[serde(default, deny_unknown_fields)]
 pub struct MemoryLimiterConfig {
     /// Time between two measurements; `1s` unless given, more than zero. As in the Collector, which has no default.
-    #[serde(with = "super::duration")]
+    #[serde(with = "crate::base::duration")]
     pub check_interval: Duration,
     /// The most memory that the process should use, in MiB: the hard limit. As in the Collector.
     pub limit_mib: u64,
@@ -127,6 +133,47 @@ impl MemoryLimiterConfig {
             soft: hard.saturating_sub(spike),
             hard,
         })
+    }
+}
+
+/// A checked section with its limiter, which the pipelines share.
+struct Checked {
+    config: MemoryLimiterConfig,
+    limiter: OnceLock<Arc<MemoryLimiter>>,
+}
+
+/// Reads and checks the section.
+pub fn configure(
+    section: &Section<'_>,
+    problems: &mut Problems,
+) -> Option<Box<dyn ProcessorConfig>> {
+    let config: MemoryLimiterConfig = section.parse(MemoryLimiterConfig::IGNORED, problems)?;
+    let mistakes = config.mistakes();
+    for Mistake { key, message, help } in &mistakes {
+        problems.error(section.place_of(key), *message, *help);
+    }
+    mistakes.is_empty().then(|| Box::new(Checked { config, limiter: OnceLock::new() }) as _)
+}
+
+impl ProcessorConfig for Checked {
+    fn build(
+        &self,
+        context: &BuildContext,
+        signal: Signal,
+        next: Arc<dyn Consumer>,
+    ) -> anyhow::Result<BuiltProcessor> {
+        let (limiter, is_first) = match self.limiter.get() {
+            Some(limiter) => (Arc::clone(limiter), false),
+            None => {
+                let id = context.id.to_string();
+                let limiter = MemoryLimiter::build(&self.config, &id, &context.telemetry)?;
+                (Arc::clone(self.limiter.get_or_init(|| limiter)), true)
+            }
+        };
+        let consumer = Arc::new(limiter.processor(signal, next));
+        // one checker a component, however many pipelines it stands in
+        let component = is_first.then(|| limiter as Arc<dyn Component>);
+        Ok(BuiltProcessor { consumer, component })
     }
 }
 

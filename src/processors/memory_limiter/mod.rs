@@ -11,12 +11,11 @@
 //! **Not here.** Memory of queues, which is bounded where it is (`pipeline/queue`).
 
 mod config;
-mod duration;
 mod level;
 mod limiter;
 mod metrics;
 
-pub use config::{MemoryLimiterConfig, Mistake};
+pub use config::{configure, MemoryLimiterConfig, Mistake};
 pub use level::{Level, Limits};
 pub use limiter::{MemoryLimiter, MemoryLimiterError, MemoryLimiterProcessor};
 pub use metrics::DEFINITIONS;
