@@ -5,3 +5,4 @@
 
 mod civil;
 pub mod debug;
+pub mod file;
