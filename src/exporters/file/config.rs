@@ -9,6 +9,8 @@ use crate::pipeline::{BuildContext, DeliverySettings, Exporter, ExporterConfig, 
 use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
+use crate::otlp::Signal;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// How requests stand in the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -95,6 +97,13 @@ impl FileConfig {
         ),
         ("rotation.localtime", "files put aside are named in UTC"),
     ];
+    pub const IGNORED: &[(&str, &str)] = &[(
+        "flush_interval",
+        "each request is handed to the operating system at once, so nothing waits to be flushed",
+    )];
+    /// The same of `rotation`.
+    pub const ROTATION_IGNORED: &[(&str, &str)] =
+        &[("localtime", "files put aside are named in UTC")];
 
     /// What the types cannot say.
     #[must_use]

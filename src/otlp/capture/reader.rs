@@ -80,18 +80,19 @@ fn peek<R: BufRead>(mut reader: R) -> io::Result<(Vec<u8>, Peeked<R>)> {
 
 fn format_of(start: &[u8]) -> Result<Format, CaptureError> {
     let unknown = |found| Err(CaptureError::UnknownFormat { found });
-    // JSON has no control characters but these; a capture's eighth byte, the highest of a time in nanoseconds, is one
-    // that JSON has not until the year 2043, and then the `{` is still missing
+    // JSON has no control characters but these; a capture's eighth byte, the highest of a time in nanoseconds, is another
+    // one from 2002 to 2043. Outside of these years a time is taken for text if all of its bytes look like it.
     let is_text = start
         .iter()
         .all(|byte| *byte >= b' ' || matches!(byte, b'\t' | b'\n' | b'\r'));
+    let is_time = start.get(PEEKED_BYTES - 1).is_some_and(|byte| *byte < b' ');
     let first = start.iter().find(|byte| !byte.is_ascii_whitespace());
     match first {
         None if start.is_empty() => Ok(Format::Ended),
         Some(b'{') if is_text => Ok(Format::Json),
         Some(b'[') if is_text => unknown("a JSON list"),
         _ if start.starts_with(&ZSTD_MAGIC) => unknown("zstd"),
-        _ if is_text => unknown("text"),
+        _ if is_text && !is_time => unknown("text"),
         _ => Ok(Format::Capture),
     }
 }
