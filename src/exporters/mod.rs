@@ -6,4 +6,3 @@ mod delivery;
 pub mod file;
 pub mod otlp;
 pub mod otlphttp;
-pub mod file;

@@ -33,7 +33,11 @@ pub const RECEIVERS: &[ReceiverFactory] = &[ReceiverFactory {
 /// What looks at it, or changes it, on its way.
 pub const PROCESSORS: &[ProcessorFactory] = &[
     ProcessorFactory {
-        described: described(&["attributes"], ALL, "inserts, updates and deletes attributes"),
+        described: described(
+            &["attributes"],
+            ALL,
+            "inserts, updates and deletes attributes",
+        ),
         configure: attributes::configure,
     },
     ProcessorFactory {
@@ -41,7 +45,11 @@ pub const PROCESSORS: &[ProcessorFactory] = &[
         configure: batch::configure,
     },
     ProcessorFactory {
-        described: described(&["memory_limiter"], ALL, "pushes back before memory runs out"),
+        described: described(
+            &["memory_limiter"],
+            ALL,
+            "pushes back before memory runs out",
+        ),
         configure: memory_limiter::configure,
     },
 ];
@@ -56,7 +64,11 @@ pub const EXPORTERS: &[ExporterFactory] = &[
         configure: debug::configure,
     },
     ExporterFactory {
-        described: described(&["file"], ALL, "OTLP in a file: JSON lines, protobuf, or a capture"),
+        described: described(
+            &["file"],
+            ALL,
+            "OTLP in a file: JSON lines, protobuf, or a capture",
+        ),
         configure: file::configure,
     },
     ExporterFactory {

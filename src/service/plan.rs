@@ -162,8 +162,14 @@ impl Plan {
 
     /// A connector stands where receivers and exporters do, so its id must be its own.
     fn check_ambiguous(&self, root: &Section<'_>, problems: &mut Problems) {
-        let receivers = self.receivers.iter().map(|planned| (&planned.id, "receiver"));
-        let exporters = self.exporters.iter().map(|planned| (&planned.id, "exporter"));
+        let receivers = self
+            .receivers
+            .iter()
+            .map(|planned| (&planned.id, "receiver"));
+        let exporters = self
+            .exporters
+            .iter()
+            .map(|planned| (&planned.id, "exporter"));
         let others: Vec<_> = receivers.chain(exporters).collect();
         for connector in &self.connectors {
             if let Some((_, other)) = others.iter().find(|(id, _)| **id == connector.id) {

@@ -48,11 +48,16 @@ impl Default for DebugConfig {
     }
 }
 
-const IGNORED: &[(&str, &str)] =
-    &[("sending_queue", "requests wait for this exporter in a queue of the usual size")];
+const IGNORED: &[(&str, &str)] = &[(
+    "sending_queue",
+    "requests wait for this exporter in a queue of the usual size",
+)];
 
 /// Reads and checks the section.
-pub fn configure(section: &Section<'_>, problems: &mut Problems) -> Option<Box<dyn ExporterConfig>> {
+pub fn configure(
+    section: &Section<'_>,
+    problems: &mut Problems,
+) -> Option<Box<dyn ExporterConfig>> {
     let config: DebugConfig = section.parse(IGNORED, problems)?;
     Some(Box::new(config))
 }
@@ -64,12 +69,20 @@ impl ExporterConfig for DebugConfig {
 
     fn delivery(&self) -> DeliverySettings {
         // one after the other, so that pages stand in order
-        DeliverySettings { num_consumers: 1, ..DeliveryConfig::default().settings(Duration::ZERO) }
+        DeliverySettings {
+            num_consumers: 1,
+            ..DeliveryConfig::default().settings(Duration::ZERO)
+        }
     }
 
     fn build(&self, context: &BuildContext) -> anyhow::Result<Arc<dyn Exporter>> {
         let clock = context.telemetry.clock().clone();
         let id = context.id.to_string();
-        Ok(Arc::new(DebugExporter::new(id, self.clone(), Box::new(io::stderr()), move || clock.now())))
+        Ok(Arc::new(DebugExporter::new(
+            id,
+            self.clone(),
+            Box::new(io::stderr()),
+            move || clock.now(),
+        )))
     }
 }

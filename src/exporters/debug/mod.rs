@@ -19,7 +19,7 @@ mod page;
 mod tests;
 mod value;
 
-pub use config::{configure, DebugConfig, Verbosity};
+pub use config::{DebugConfig, Verbosity, configure};
 
 use crate::base::Nanos;
 use crate::exporters::debug::page::Page;

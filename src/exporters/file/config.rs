@@ -9,8 +9,6 @@ use crate::pipeline::{BuildContext, DeliverySettings, Exporter, ExporterConfig, 
 use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
-use crate::otlp::Signal;
-use serde::{Deserialize, Deserializer, Serialize};
 
 /// How requests stand in the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -97,13 +95,6 @@ impl FileConfig {
         ),
         ("rotation.localtime", "files put aside are named in UTC"),
     ];
-    pub const IGNORED: &[(&str, &str)] = &[(
-        "flush_interval",
-        "each request is handed to the operating system at once, so nothing waits to be flushed",
-    )];
-    /// The same of `rotation`.
-    pub const ROTATION_IGNORED: &[(&str, &str)] =
-        &[("localtime", "files put aside are named in UTC")];
 
     /// What the types cannot say.
     #[must_use]
@@ -179,7 +170,10 @@ impl Format {
 }
 
 /// Reads and checks the section.
-pub fn configure(section: &Section<'_>, problems: &mut Problems) -> Option<Box<dyn ExporterConfig>> {
+pub fn configure(
+    section: &Section<'_>,
+    problems: &mut Problems,
+) -> Option<Box<dyn ExporterConfig>> {
     let config: FileConfig = section.parse(FileConfig::IGNORED, problems)?;
     let mistakes = config.mistakes();
     for (key, message, help) in &mistakes {
@@ -195,11 +189,16 @@ impl ExporterConfig for FileConfig {
 
     fn delivery(&self) -> DeliverySettings {
         // one after the other: requests stand in the file in the order in which they came
-        DeliverySettings { num_consumers: 1, ..DeliveryConfig::default().settings(Duration::ZERO) }
+        DeliverySettings {
+            num_consumers: 1,
+            ..DeliveryConfig::default().settings(Duration::ZERO)
+        }
     }
 
     fn build(&self, context: &BuildContext) -> anyhow::Result<Arc<dyn Exporter>> {
         let clock = context.telemetry.clock().clone();
-        Ok(Arc::new(FileExporter::new(self.clone(), move || clock.now())))
+        Ok(Arc::new(FileExporter::new(self.clone(), move || {
+            clock.now()
+        })))
     }
 }

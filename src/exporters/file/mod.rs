@@ -17,8 +17,7 @@ mod rotation;
 #[cfg(test)]
 mod tests;
 
-pub use config::{configure, FileCompression, FileConfig, Format, Mistake, RotationConfig};
-pub use config::{FileCompression, FileConfig, Format, Mistake, RotationConfig};
+pub use config::{FileCompression, FileConfig, Format, Mistake, RotationConfig, configure};
 
 use crate::base::Nanos;
 use crate::pipeline::{BoxFuture, Cause, Component, Exporter, Outgoing, Verdict};
@@ -38,10 +37,6 @@ type Now = Box<dyn Fn() -> Nanos + Send + Sync>;
 pub struct FileExporter {
     shared: Arc<Shared>,
     clock: Now,
-/// The exporter.
-pub struct FileExporter {
-    shared: Arc<Shared>,
-    clock: fn() -> Nanos,
 }
 
 struct Shared {
@@ -62,7 +57,6 @@ impl FileExporter {
     /// An exporter that opens its file at the start. The clock stamps a capture's records and files put aside.
     #[must_use]
     pub fn new(config: FileConfig, clock: impl Fn() -> Nanos + Send + Sync + 'static) -> Self {
-    pub fn new(config: FileConfig, clock: fn() -> Nanos) -> Self {
         FileExporter {
             shared: Arc::new(Shared {
                 path: PathBuf::from(&config.path),
@@ -70,7 +64,6 @@ impl FileExporter {
                 output: Mutex::new(None),
             }),
             clock: Box::new(clock),
-            clock,
         }
     }
 }

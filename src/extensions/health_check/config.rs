@@ -105,7 +105,10 @@ pub fn configure(
 
 impl ExtensionConfig for HealthCheckConfig {
     fn build(&self, context: &BuildContext) -> anyhow::Result<Arc<dyn Component>> {
-        Ok(Arc::new(HealthCheck::new(self.clone(), Arc::clone(&context.telemetry))))
+        Ok(Arc::new(HealthCheck::new(
+            self.clone(),
+            Arc::clone(&context.telemetry),
+        )))
     }
 }
 

@@ -16,7 +16,7 @@
 mod answers;
 mod config;
 
-pub use config::{configure, HealthCheckConfig, Mistake, ResponseBody};
+pub use config::{HealthCheckConfig, Mistake, ResponseBody, configure};
 
 use crate::pipeline::{BoxFuture, Component};
 use crate::telemetry::Telemetry;

@@ -203,6 +203,9 @@ impl ProcessorConfig for AttributesConfig {
             let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
             anyhow::anyhow!(all.join("; "))
         })?;
-        Ok(BuiltProcessor { consumer: Arc::new(processor), component: None })
+        Ok(BuiltProcessor {
+            consumer: Arc::new(processor),
+            component: None,
+        })
     }
 }

@@ -17,7 +17,7 @@ mod edit;
 #[cfg(test)]
 mod tests;
 
-pub use config::{configure, ActionConfig, AttributeValue, AttributesConfig, Mistake};
+pub use config::{ActionConfig, AttributeValue, AttributesConfig, Mistake, configure};
 
 use crate::otlp::{Malformed, Signal, Splice};
 use crate::pipeline::{Batch, Cause, Consumer, Reservation, Verdict};

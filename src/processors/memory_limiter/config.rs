@@ -152,7 +152,12 @@ pub fn configure(
     for Mistake { key, message, help } in &mistakes {
         problems.error(section.place_of(key), *message, *help);
     }
-    mistakes.is_empty().then(|| Box::new(Checked { config, limiter: OnceLock::new() }) as _)
+    mistakes.is_empty().then(|| {
+        Box::new(Checked {
+            config,
+            limiter: OnceLock::new(),
+        }) as _
+    })
 }
 
 impl ProcessorConfig for Checked {
@@ -173,7 +178,10 @@ impl ProcessorConfig for Checked {
         let consumer = Arc::new(limiter.processor(signal, next));
         // one checker a component, however many pipelines it stands in
         let component = is_first.then(|| limiter as Arc<dyn Component>);
-        Ok(BuiltProcessor { consumer, component })
+        Ok(BuiltProcessor {
+            consumer,
+            component,
+        })
     }
 }
 

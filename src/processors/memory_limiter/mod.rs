@@ -15,7 +15,7 @@ mod level;
 mod limiter;
 mod metrics;
 
-pub use config::{configure, MemoryLimiterConfig, Mistake};
+pub use config::{MemoryLimiterConfig, Mistake, configure};
 pub use level::{Level, Limits};
 pub use limiter::{MemoryLimiter, MemoryLimiterError, MemoryLimiterProcessor};
 pub use metrics::DEFINITIONS;
