@@ -46,10 +46,16 @@ async fn captures_arrive_byte_for_byte() {
         send_all(daemon.grpc(), std::slice::from_ref(&request)).await;
         spans += count(Signal::Traces, std::slice::from_ref(&request));
         let taken = stub.items(Signal::Traces, spans).await;
-        assert_eq!(
-            taken[before..].concat(),
-            request,
-            "sent one by one, nothing is merged"
+        let arrived = taken[before..].concat();
+        let differs = arrived
+            .iter()
+            .zip(&request)
+            .position(|(one, other)| one != other);
+        assert!(
+            arrived == request,
+            "{} of {} bytes, first difference at {differs:?}",
+            arrived.len(),
+            request.len()
         );
     }
 }

@@ -49,25 +49,17 @@ async fn send(daemon: &Daemon) -> Bytes {
     request
 }
 
-/// How often a request was tried.
-fn tries(stub: &Stub, request: &Bytes) -> Vec<Seen> {
-    let seen = stub.seen();
-    seen.into_iter()
-        .filter(|seen| seen.message == *request)
-        .collect()
-}
-
 /// Sends one request and waits until it was tried so often and taken.
 async fn taken_after(daemon: &Daemon, stub: &Stub, expected: usize) -> Vec<Seen> {
     let request = send(daemon).await;
     eventually("the request is taken", PATIENCE, || async {
-        tries(stub, &request)
+        stub.tries(&request)
             .last()
             .filter(|last| last.taken)
             .map(|_| ())
     })
     .await;
-    let tries = tries(stub, &request);
+    let tries = stub.tries(&request);
     assert_eq!(tries.len(), expected, "tries until it was taken");
     tries
 }
@@ -79,7 +71,7 @@ async fn given_up_at_once(daemon: &Daemon, stub: &Stub, what: &str) {
     daemon.counted(FAILED, &[], before + 1.0).await;
     // what is sent afterwards passes, and still there was one try
     taken_after(daemon, stub, 1).await;
-    assert_eq!(tries(stub, &request).len(), 1, "{what} is not retried");
+    assert_eq!(stub.tries(&request).len(), 1, "{what} is not retried");
 }
 
 /// Row "retry only".
@@ -166,11 +158,11 @@ async fn a_request_is_given_up_after_the_time_allowed() {
     let daemon = exporting(&stub, retry).await;
     let request = send(&daemon).await;
     daemon.counted(FAILED, &[], 1.0).await;
-    assert!(tries(&stub, &request).len() > 2, "it was retried before");
+    assert!(stub.tries(&request).len() > 2, "it was retried before");
     stub.then(Answer::Take);
     taken_after(&daemon, &stub, 1).await;
     assert!(
-        tries(&stub, &request).iter().all(|seen| !seen.taken),
+        stub.tries(&request).iter().all(|seen| !seen.taken),
         "given up for good"
     );
 }
@@ -206,7 +198,7 @@ async fn a_partial_success_is_counted_and_logged_but_not_retried() {
         daemon.scrape().await.text()
     );
     taken_after(&daemon, &stub, 1).await;
-    assert_eq!(tries(&stub, &request).len(), 1);
+    assert_eq!(stub.tries(&request).len(), 1);
 }
 
 /// What the daemon's own metrics say was rejected downstream, under whichever reason.

@@ -28,24 +28,17 @@ async fn send(daemon: &Daemon) -> Bytes {
     request
 }
 
-fn tries(stub: &Stub, request: &Bytes) -> Vec<Seen> {
-    let seen = stub.seen();
-    seen.into_iter()
-        .filter(|seen| seen.message == *request)
-        .collect()
-}
-
 /// Sends one request and waits until it was tried so often and taken.
 async fn taken_after(daemon: &Daemon, stub: &Stub, expected: usize) -> Vec<Seen> {
     let request = send(daemon).await;
     eventually("the request is taken", PATIENCE, || async {
-        tries(stub, &request)
+        stub.tries(&request)
             .last()
             .filter(|last| last.taken)
             .map(|_| ())
     })
     .await;
-    let tries = tries(stub, &request);
+    let tries = stub.tries(&request);
     assert_eq!(tries.len(), expected, "tries until it was taken");
     tries
 }
@@ -79,7 +72,7 @@ async fn other_statuses_are_never_retried() {
         let request = send(&daemon).await;
         daemon.counted(FAILED, &[], 1.0).await;
         taken_after(&daemon, &stub, 1).await;
-        assert_eq!(tries(&stub, &request).len(), 1, "{status} is not retried");
+        assert_eq!(stub.tries(&request).len(), 1, "{status} is not retried");
     }
 }
 
@@ -159,7 +152,7 @@ async fn a_partial_success_is_counted_and_logged_but_not_retried() {
             daemon.scrape().await.text()
         );
         taken_after(&daemon, &stub, 1).await;
-        assert_eq!(tries(&stub, &request).len(), 1, "{encoding}");
+        assert_eq!(stub.tries(&request).len(), 1, "{encoding}");
     }
 }
 

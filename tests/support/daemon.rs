@@ -170,15 +170,14 @@ impl Daemon {
     /// # Panics
     /// When it ends or does not become ready.
     pub async fn start(setup: &Setup) -> Self {
-        for _ in 1..STARTS {
-            if let Ok(daemon) = Daemon::try_start(setup).await {
-                return daemon;
-            }
-        }
-        match Daemon::try_start(setup).await {
-            Ok(daemon) => daemon,
-            Err((status, log)) => {
-                panic!("the daemon ended with {status} instead of starting:\n{log}")
+        let mut starts = 1;
+        loop {
+            match Daemon::try_start(setup).await {
+                Ok(daemon) => return daemon,
+                Err((_, log)) if log.contains("in use") && starts < STARTS => starts += 1,
+                Err((status, log)) => {
+                    panic!("the daemon ended with {status} instead of starting:\n{log}")
+                }
             }
         }
     }

@@ -17,18 +17,23 @@ use crate::support::{capture, compare};
 /// Where the programs of the peers are.
 const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/peers");
 
-/// The installed file of a peer, or nothing after saying that its test is skipped.
+/// The installed file of a peer, or nothing after saying that its test is skipped. `AGENTGUARD_PEERS` decides:
+/// `none` skips all of them, `required` makes a missing one a failure, otherwise what is installed is used.
 ///
 /// # Panics
-/// When it is missing and `AGENTGUARD_PEERS=required`.
+/// When it is missing and required.
 #[must_use]
 pub fn installed(name: &str, file: &str) -> Option<PathBuf> {
+    let wanted = std::env::var("AGENTGUARD_PEERS").unwrap_or_default();
     let path = cache()?.join("peers").join(file);
-    if path.exists() {
+    if wanted != "none" && path.exists() {
         return Some(path);
     }
-    let required = std::env::var("AGENTGUARD_PEERS").is_ok_and(|value| value == "required");
-    assert!(!required, "{name} is not installed at {}", path.display());
+    assert!(
+        wanted != "required",
+        "{name} is not installed at {}",
+        path.display()
+    );
     // not eprintln!: the test runner would keep it to itself
     writeln!(
         std::io::stderr(),
@@ -169,8 +174,11 @@ impl Collector {
         std::fs::write(&config, yaml).expect("a configuration file");
         let mut command = Command::new(binary);
         command.arg(format!("--config={}", config.display()));
-        let process = Process::start("collector", &mut command, folder.path());
+        let mut process = Process::start("collector", &mut command, folder.path());
+        let running = std::cell::RefCell::new(&mut process);
         eventually("the Collector listens", PATIENCE, || async {
+            let ended = running.borrow_mut().ended();
+            assert!(ended.is_none(), "the Collector ended with {ended:?}");
             TcpStream::connect(grpc).await.ok()?;
             TcpStream::connect(http).await.ok()
         })

@@ -12,7 +12,7 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Request, Response, Version};
+use hyper::{HeaderMap, Method, Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use opentelemetry_proto::tonic::collector::trace::v1::{
@@ -154,6 +154,14 @@ impl Stub {
         self.state.lock().seen.clone()
     }
 
+    /// The tries to deliver this traces request: whatever came and says the same.
+    #[must_use]
+    pub fn tries(&self, request: &Bytes) -> Vec<Seen> {
+        let mut seen = self.seen();
+        seen.retain(|one| one.signal == Signal::Traces && says_the_same(&one.message, request));
+        seen
+    }
+
     /// The requests of a signal that were taken.
     #[must_use]
     pub fn taken(&self, signal: Signal) -> Vec<Bytes> {
@@ -191,6 +199,11 @@ impl Stub {
     }
 }
 
+fn says_the_same(one: &Bytes, other: &Bytes) -> bool {
+    let (one, other) = (std::slice::from_ref(one), std::slice::from_ref(other));
+    compare::compare(Signal::Traces, one, other, compare::Overlook::default()).is_ok()
+}
+
 async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
     while let Ok((socket, _)) = listener.accept().await {
         let state = Arc::clone(&state);
@@ -217,6 +230,11 @@ async fn answer(
     cut: Arc<Notify>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, hyper::Error> {
+    if request.method() != Method::POST {
+        // such as a followed redirect: not OTLP, so not one of the requests
+        let refused = Response::builder().status(405).body(Body::default());
+        return Ok(refused.expect("a valid response"));
+    }
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let grpc = head

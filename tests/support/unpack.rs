@@ -9,6 +9,8 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
+use serde::Deserialize as _;
+use serde_json::Value;
 
 use crate::support::wire;
 
@@ -79,15 +81,38 @@ fn inflate(coding: &str, body: Bytes) -> Bytes {
 /// When it is no OTLP/JSON.
 #[must_use]
 pub fn from_json(signal: Signal, json: &[u8]) -> Bytes {
+    let told = || String::from_utf8_lossy(json);
+    let mut tree: Value =
+        serde_json::from_slice(json).unwrap_or_else(|error| panic!("{error} in {}", told()));
+    fill_empty_lists(&mut tree);
     let message = match signal {
-        Signal::Traces => serde_json::from_slice::<ExportTraceServiceRequest>(json)
-            .map(|request| request.encode_to_vec()),
-        Signal::Metrics => serde_json::from_slice::<ExportMetricsServiceRequest>(json)
-            .map(|request| request.encode_to_vec()),
-        Signal::Logs => serde_json::from_slice::<ExportLogsServiceRequest>(json)
-            .map(|request| request.encode_to_vec()),
+        Signal::Traces => {
+            ExportTraceServiceRequest::deserialize(tree).map(|one| one.encode_to_vec())
+        }
+        Signal::Metrics => {
+            ExportMetricsServiceRequest::deserialize(tree).map(|one| one.encode_to_vec())
+        }
+        Signal::Logs => ExportLogsServiceRequest::deserialize(tree).map(|one| one.encode_to_vec()),
     };
-    Bytes::from(
-        message.unwrap_or_else(|error| panic!("{error} in {}", String::from_utf8_lossy(json))),
-    )
+    Bytes::from(message.unwrap_or_else(|error| panic!("{error} in {}", told())))
+}
+
+/// `opentelemetry-proto` does not read `"arrayValue":{}`, which is how an empty list is written.
+fn fill_empty_lists(tree: &mut Value) {
+    match tree {
+        Value::Object(fields) => {
+            for (name, value) in fields.iter_mut() {
+                match value.as_object_mut() {
+                    Some(list) if matches!(name.as_str(), "arrayValue" | "kvlistValue") => {
+                        list.entry("values")
+                            .or_insert_with(|| Value::Array(Vec::new()));
+                    }
+                    _ => {}
+                }
+                fill_empty_lists(value);
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(fill_empty_lists),
+        _ => {}
+    }
 }
