@@ -179,7 +179,7 @@ async fn nothing_is_retried_when_retrying_is_disabled() {
 
 /// Row "never retry a partial success; count and log it".
 #[tokio::test]
-async fn a_partial_success_is_counted_and_logged_but_not_retried() {
+async fn a_partial_success_over_grpc_is_counted_and_logged_but_not_retried() {
     let answer = Answer::Partial {
         rejected: 3,
         message: "three were too old",

@@ -133,7 +133,7 @@ async fn a_lost_connection_and_a_missing_answer_are_retried() {
 
 /// Row "never retry a partial success; count and log it".
 #[tokio::test]
-async fn a_partial_success_is_counted_and_logged_but_not_retried() {
+async fn a_partial_success_over_http_is_counted_and_logged_but_not_retried() {
     for encoding in ["proto", "json"] {
         let answer = Answer::Partial {
             rejected: 3,

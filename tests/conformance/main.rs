@@ -11,7 +11,8 @@
 //! | `chain` | the Collector before and behind the daemon; all captures, field by field |
 //! | `selftest` | the comparison notices every kind of difference |
 //!
-//! The last three groups but one need `.ci/peers`; without them they say what they skip.
+//! `README.md` beside this file is the table of duties. `sdks` and parts of `chain` need what `.ci/peers` installs, and
+//! say what they skip without it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,7 @@
 //! The comparison notices every kind of difference, and only those.
 
+use std::collections::BTreeSet;
+
 use agentguard::otlp::Signal;
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -177,4 +179,36 @@ fn metrics_and_logs_are_compared_too() {
         assert_eq!(equal.expect("no difference"), 2);
         assert!(compare(signal, &sent, &[one], Overlook::default()).is_err());
     }
+}
+
+/// The table of duties and the tests name the same.
+#[test]
+fn every_test_named_in_the_table_exists_and_every_test_is_named() {
+    let table = include_str!("README.md");
+    let sources = [
+        include_str!("chain.rs"),
+        include_str!("client_grpc.rs"),
+        include_str!("client_http.rs"),
+        include_str!("sdks.rs"),
+        include_str!("server_grpc.rs"),
+        include_str!("server_http.rs"),
+        include_str!("server_overload.rs"),
+    ];
+    let tests: BTreeSet<&str> = sources
+        .iter()
+        .flat_map(|source| source.split("#[tokio::test]\nasync fn ").skip(1))
+        .filter_map(|rest| rest.split('(').next())
+        .collect();
+    let named: BTreeSet<&str> = table
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| {
+            name.contains('_')
+                && name
+                    .chars()
+                    .all(|c| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit())
+        })
+        .collect();
+    assert_eq!(tests, named);
 }

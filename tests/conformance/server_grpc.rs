@@ -53,7 +53,7 @@ async fn each_service_takes_a_request_and_answers_with_an_empty_message() {
 
 /// Row "empty request".
 #[tokio::test]
-async fn an_empty_request_is_a_success() {
+async fn an_empty_grpc_request_is_a_success() {
     let (daemon, stub) = small().await;
     for signal in Signal::ALL {
         let reply = wire::export(daemon.grpc(), signal, b"").await;

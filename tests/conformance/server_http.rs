@@ -101,7 +101,7 @@ async fn http2_with_prior_knowledge_is_taken_on_the_same_port() {
 
 /// Row "empty request".
 #[tokio::test]
-async fn an_empty_request_is_a_success() {
+async fn an_empty_http_request_is_a_success() {
     let (daemon, _stub) = small().await;
     for signal in Signal::ALL {
         for (kind, body) in [(PROTOBUF, ""), (JSON, "{}")] {
