@@ -186,29 +186,28 @@ async fn a_partial_success_over_grpc_is_counted_and_logged_but_not_retried() {
     };
     let stub = Stub::start().await.answering([answer]);
     let daemon = exporting(&stub, "").await;
-    let request = send(&daemon).await;
-    stub.requests(1).await;
+    rejected_three(&daemon, &stub).await;
+    taken_after(&daemon, &stub, 1).await;
+}
+
+/// Sends twenty spans, of which the stub rejects three: told in the log, counted, and tried once.
+pub(crate) async fn rejected_three(daemon: &Daemon, stub: &Stub) {
+    let request = sample::traces(20);
+    let reply = wire::export(daemon.grpc(), Signal::Traces, &request).await;
+    assert_eq!(reply.code(), Code::Ok, "{reply:?}");
     eventually("the rejection is logged", PATIENCE, || async {
         daemon.log().contains("three were too old").then_some(())
     })
     .await;
-    assert!(
-        counted_rejections(&daemon).await >= 3.0,
-        "{}",
-        daemon.scrape().await.text()
+    let lost = "agentguard_exporter_dropped_spans_total";
+    let reason = ["reason=\"partial_success\""];
+    daemon.counted(lost, &reason, 3.0).await;
+    assert_eq!(
+        daemon.scrape().await.sum(lost, &[]),
+        3.0,
+        "and nothing else"
     );
-    taken_after(&daemon, &stub, 1).await;
     assert_eq!(stub.tries(&request).len(), 1);
-}
-
-/// What the daemon's own metrics say was rejected downstream, under whichever reason.
-pub(crate) async fn counted_rejections(daemon: &Daemon) -> f64 {
-    let page = daemon.scrape().await;
-    let lines = page.text().lines().filter(|line| !line.starts_with('#'));
-    let rejected = lines.filter(|line| line.contains("rejected") || line.contains("partial"));
-    rejected
-        .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
-        .sum()
 }
 
 /// Row "and lost connections".
@@ -227,10 +226,9 @@ async fn a_downstream_that_starts_later_gets_what_came_before() {
     let [later] = free_ports();
     let daemon = Daemon::start(&Setup::new().otlp(later, "")).await;
     let request = send(&daemon).await;
-    eventually("the exporter has failed once", PATIENCE, || async {
-        daemon.log().contains("refused").then_some(())
-    })
-    .await;
+    daemon
+        .counted("agentguard_exporter_retries_total", &[], 1.0)
+        .await;
     let stub = Stub::start_at(later).await;
     let received = stub.items(Signal::Traces, 1).await;
     compare(Signal::Traces, &[request], &received, Overlook::default()).expect("what was sent");
