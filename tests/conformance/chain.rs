@@ -40,13 +40,10 @@ fn assert_all_arrived(sent: &[Bytes], received: &[Bytes], overlook: Overlook<'_>
 async fn captures_arrive_byte_for_byte() {
     let stub = Stub::start().await;
     let daemon = Daemon::start(&Setup::new().otlp(stub.address(), "")).await;
-    let mut spans = 0;
-    for request in requests() {
-        let before = stub.seen().len();
+    for (number, request) in requests().into_iter().enumerate() {
         send_all(daemon.grpc(), std::slice::from_ref(&request)).await;
-        spans += count(Signal::Traces, std::slice::from_ref(&request));
-        let taken = stub.items(Signal::Traces, spans).await;
-        let arrived = taken[before..].concat();
+        // sent one by one, nothing is merged
+        let arrived = stub.request(number).await.message;
         let differs = arrived
             .iter()
             .zip(&request)
@@ -60,16 +57,14 @@ async fn captures_arrive_byte_for_byte() {
     }
 }
 
-/// Both exporters, each compression, JSON on the way: the same spans.
+/// Both exporters, compressed, JSON on the way: the same spans.
 #[tokio::test]
 async fn captures_arrive_field_by_field_over_every_kind_of_hop() {
     let sent = requests();
     let kinds = [
-        ("otlp", "compression: gzip"),
         ("otlp", "compression: zstd"),
-        ("otlphttp", "compression: none"),
-        ("otlphttp", "compression: zstd"),
-        ("otlphttp", "encoding: json\ncompression: gzip"),
+        ("otlphttp", "compression: gzip"),
+        ("otlphttp", "encoding: json"),
     ];
     for (kind, keys) in kinds {
         let stub = Stub::start().await;

@@ -15,7 +15,10 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::logs::v1::ResourceLogs;
+use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 use prost::Message;
 
 /// How many differences are told; the rest is counted.
@@ -30,11 +33,8 @@ pub struct Overlook<'a> {
     pub metric_times: bool,
 }
 
-/// One span, metric or log record with what encloses it.
-struct Atom {
-    encoded: Vec<u8>,
-    told: String,
-}
+/// One span, metric or log record, encoded with what encloses it.
+type Atom = Vec<u8>;
 
 /// What was sent but did not arrive so, and the reverse.
 pub struct Differences(Vec<String>);
@@ -69,7 +69,7 @@ pub fn compare(
     for (key, mut left) in sent {
         let mut right = received.remove(&key).unwrap_or_default();
         left.retain(|one| {
-            let twin = right.iter().position(|other| other.encoded == one.encoded);
+            let twin = right.iter().position(|other| other == one);
             if let Some(at) = twin {
                 right.swap_remove(at);
                 equal += 1;
@@ -78,7 +78,10 @@ pub fn compare(
         });
         for one in left {
             differences.push(match right.pop() {
-                Some(other) => format!("{key}: differs\n{}", lines(&one.told, &other.told)),
+                Some(other) => format!(
+                    "{key}: differs\n{}",
+                    lines(&told(signal, &one), &told(signal, &other))
+                ),
                 None => format!("{key}: missing"),
             });
         }
@@ -107,8 +110,47 @@ pub fn compare(
 /// When a request does not decode.
 #[must_use]
 pub fn count(signal: Signal, requests: &[Bytes]) -> usize {
-    let atoms = atoms(signal, requests, Overlook::default());
-    atoms.values().map(Vec::len).sum()
+    requests
+        .iter()
+        .map(|request| count_one(signal, request))
+        .sum()
+}
+
+fn count_one(signal: Signal, request: &Bytes) -> usize {
+    let request = request.clone();
+    match signal {
+        Signal::Traces => ExportTraceServiceRequest::decode(request)
+            .expect("a traces request")
+            .resource_spans
+            .iter()
+            .flat_map(|resource| &resource.scope_spans)
+            .map(|scope| scope.spans.len())
+            .sum(),
+        Signal::Metrics => ExportMetricsServiceRequest::decode(request)
+            .expect("a metrics request")
+            .resource_metrics
+            .iter()
+            .flat_map(|resource| &resource.scope_metrics)
+            .map(|scope| scope.metrics.len())
+            .sum(),
+        Signal::Logs => ExportLogsServiceRequest::decode(request)
+            .expect("a logs request")
+            .resource_logs
+            .iter()
+            .flat_map(|resource| &resource.scope_logs)
+            .map(|scope| scope.log_records.len())
+            .sum(),
+    }
+}
+
+/// An atom as a person reads it, a field a line.
+fn told(signal: Signal, atom: &[u8]) -> String {
+    let what = "what was encoded here";
+    match signal {
+        Signal::Traces => format!("{:#?}", ResourceSpans::decode(atom).expect(what)),
+        Signal::Metrics => format!("{:#?}", ResourceMetrics::decode(atom).expect(what)),
+        Signal::Logs => format!("{:#?}", ResourceLogs::decode(atom).expect(what)),
+    }
 }
 
 /// The lines in which two tellings differ, with the path of the first.
@@ -136,9 +178,7 @@ fn atoms(
     overlook: Overlook<'_>,
 ) -> BTreeMap<String, Vec<Atom>> {
     let mut all = BTreeMap::<String, Vec<Atom>>::new();
-    let mut put = |key: String, encoded: Vec<u8>, told: String| {
-        all.entry(key).or_default().push(Atom { encoded, told });
-    };
+    let mut put = |key: String, atom: Atom| all.entry(key).or_default().push(atom);
     for request in requests {
         match signal {
             Signal::Traces => spans(request, overlook, &mut put),
@@ -149,7 +189,7 @@ fn atoms(
     all
 }
 
-type Put<'a> = dyn FnMut(String, Vec<u8>, String) + 'a;
+type Put<'a> = dyn FnMut(String, Atom) + 'a;
 
 fn spans(request: &Bytes, overlook: Overlook<'_>, put: &mut Put<'_>) {
     let request = ExportTraceServiceRequest::decode(request.clone()).expect("a traces request");
@@ -166,7 +206,7 @@ fn spans(request: &Bytes, overlook: Overlook<'_>, put: &mut Put<'_>) {
                 around.spans.push(span);
                 let mut whole = resource.clone();
                 whole.scope_spans.push(around);
-                put(key, whole.encode_to_vec(), format!("{whole:#?}"));
+                put(key, whole.encode_to_vec());
             }
         }
     }
@@ -185,7 +225,7 @@ fn metrics(request: &Bytes, overlook: Overlook<'_>, put: &mut Put<'_>) {
                 around.metrics.push(metric);
                 let mut whole = resource.clone();
                 whole.scope_metrics.push(around);
-                put(key, whole.encode_to_vec(), format!("{whole:#?}"));
+                put(key, whole.encode_to_vec());
             }
         }
     }
@@ -201,7 +241,7 @@ fn logs(request: &Bytes, _overlook: Overlook<'_>, put: &mut Put<'_>) {
                 around.log_records.push(record);
                 let mut whole = resource.clone();
                 whole.scope_logs.push(around);
-                put(key, whole.encode_to_vec(), format!("{whole:#?}"));
+                put(key, whole.encode_to_vec());
             }
         }
     }

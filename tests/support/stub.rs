@@ -186,6 +186,19 @@ impl Stub {
         .await
     }
 
+    /// Waits for the request of this number, from 0, refused ones included.
+    ///
+    /// # Panics
+    /// When it does not come in time.
+    pub async fn request(&self, number: usize) -> Seen {
+        eventually(
+            &format!("request {number} downstream"),
+            PATIENCE,
+            || async { self.state.lock().seen.get(number).cloned() },
+        )
+        .await
+    }
+
     /// Waits for so many spans, metrics or log records to have been taken.
     ///
     /// # Panics
