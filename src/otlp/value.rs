@@ -7,7 +7,7 @@
 //! No encoder writes that, but a view must say what a decoder says, so [`Parts`] walks over them; for the usual form it is
 //! two slices, one of them empty.
 
-use crate::otlp::wire::{Fields, Value, take_len};
+use crate::otlp::wire::{Fields, Value, tag_byte, take_len};
 
 /// The attributes of a span, a resource, a scope, an event, a link, or the entries of a map.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,8 @@ pub struct Attributes<'a> {
     outer_number: u32,
     inner: Fields<'a>,
     number: u32,
+    // the tag of that number, if one byte holds it
+    tag: u8,
     is_editable: bool,
 }
 
@@ -29,6 +31,7 @@ impl<'a> Attributes<'a> {
             outer_number: 1,
             inner: Fields::new(message),
             number,
+            tag: tag_byte(number),
             is_editable: true,
         }
     }
@@ -49,7 +52,31 @@ impl<'a> Attributes<'a> {
             outer_number,
             inner: Fields::default(),
             number,
+            tag: tag_byte(number),
             is_editable: true,
+        }
+    }
+
+    /// The attribute that begins here and what follows it, if it has the form that every encoder writes.
+    #[inline]
+    fn usual(&self, rest: &'a [u8]) -> Option<(AttrView<'a>, &'a [u8])> {
+        let [tag, len @ 0..0x80, after @ ..] = rest else {
+            return None;
+        };
+        let (body, next) = after.split_at_checked(usize::from(*len))?;
+        let head = if self.is_editable { 2 } else { 0 };
+        let attribute = AttrView::usual(body, head)?;
+        (*tag == self.tag).then_some((attribute, next))
+    }
+
+    #[inline(never)]
+    fn next_of_any_form(&mut self) -> Option<AttrView<'a>> {
+        loop {
+            if let Some(part) = self.inner.next_part(self.number) {
+                let head = if self.is_editable { part.head } else { 0 };
+                return Some(AttrView::decode(part.body, head));
+            }
+            self.inner = Fields::new(self.outer.next_len(self.outer_number)?);
         }
     }
 
@@ -65,12 +92,30 @@ impl<'a> Iterator for Attributes<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(part) = self.inner.next_part(self.number) {
-                let head = if self.is_editable { part.head } else { 0 };
-                return Some(AttrView::decode(part.body, head));
+        match self.usual(self.inner.rest()) {
+            Some((attribute, rest)) => {
+                self.inner = Fields::new(rest);
+                Some(attribute)
             }
-            self.inner = Fields::new(self.outer.next_len(self.outer_number)?);
+            None => self.next_of_any_form(),
+        }
+    }
+
+    /// The same with the cursor in a register; `for_each`, `filter` and others come down to it.
+    #[inline]
+    fn fold<B, F: FnMut(B, AttrView<'a>) -> B>(mut self, init: B, mut f: F) -> B {
+        let mut folded = init;
+        loop {
+            let mut rest = self.inner.rest();
+            while let Some((attribute, next)) = self.usual(rest) {
+                folded = f(folded, attribute);
+                rest = next;
+            }
+            self.inner = Fields::new(rest);
+            match self.next_of_any_form() {
+                Some(attribute) => folded = f(folded, attribute),
+                None => return folded,
+            }
         }
     }
 }
@@ -89,19 +134,28 @@ pub struct AttrView<'a> {
 impl<'a> AttrView<'a> {
     #[inline]
     fn decode(body: &'a [u8], head: usize) -> Self {
-        if let [0x0a, len @ 0..0x80, after @ ..] = body
-            && let Some((key, [0x12, after @ ..])) = after.split_at_checked(usize::from(*len))
-            && let Some((value, [])) = take_len(after)
-        {
-            let value = Parts::whole(value);
-            return AttrView {
-                key,
-                value,
-                body,
-                head,
-            };
-        }
-        AttrView::scattered(body, head)
+        AttrView::usual(body, head).unwrap_or_else(|| AttrView::scattered(body, head))
+    }
+
+    /// Reads an attribute that is a key, then a value, and nothing else.
+    #[inline]
+    fn usual(body: &'a [u8], head: usize) -> Option<Self> {
+        let [0x0a, len @ 0..0x80, after @ ..] = body else {
+            return None;
+        };
+        let (key, [0x12, after @ ..]) = after.split_at_checked(usize::from(*len))? else {
+            return None;
+        };
+        let (value, []) = take_len(after)? else {
+            return None;
+        };
+        let value = Parts::whole(value);
+        Some(AttrView {
+            key,
+            value,
+            body,
+            head,
+        })
     }
 
     /// Reads an attribute of any other form: fields swapped, repeated, missing or unknown.

@@ -47,6 +47,14 @@ fn key_value(key: String, value: &ValueView<'_>) -> KeyValue {
 }
 
 fn attributes(attributes: Attributes<'_>) -> Vec<KeyValue> {
+    // one by one and folded are two ways through the bytes
+    let mut one_by_one = attributes;
+    attributes.for_each(|folded| {
+        let single = one_by_one.next().expect("as many as are folded");
+        assert_eq!(single.key, folded.key);
+        assert_eq!(single.body.as_ptr(), folded.body.as_ptr());
+    });
+    assert!(one_by_one.next().is_none());
     attributes
         .map(|attribute| key_value(attribute.key_str().to_owned(), &attribute.value()))
         .collect()
