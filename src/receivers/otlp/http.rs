@@ -150,7 +150,6 @@ async fn export(
     drop(bytes);
     let message = match encoding {
         Encoding::Protobuf => plain,
-        Encoding::Json if plain.is_empty() => plain,
         Encoding::Json => Bytes::from(json::decode(signal, &plain)?),
     };
     intake.take(signal, message, share).await
