@@ -105,10 +105,16 @@ fn span(random: &mut Random) -> Span {
             text("network.transport", "tcp".to_owned()),
         ],
     };
-    attributes.push(text("server.address", format!("service-{n}.internal")));
+    attributes.push(text(
+        "server.address",
+        format!("service-{n}.shop.svc.cluster.local"),
+    ));
     attributes.push(number("server.port", 1024 + random.below(60_000)));
     attributes.push(number("thread.id", random.below(64)));
-    attributes.push(text("thread.name", format!("worker-{}", random.below(64))));
+    attributes.push(text(
+        "thread.name",
+        format!("http-nio-8080-exec-{}", random.below(64)),
+    ));
     let start = 1_760_000_000_000_000_000 + random.below(1 << 40);
     Span {
         trace_id: [random.next(), random.next()]
@@ -117,7 +123,7 @@ fn span(random: &mut Random) -> Span {
         span_id: random.next().to_be_bytes().to_vec(),
         parent_span_id: random.next().to_be_bytes().to_vec(),
         flags: 0x101,
-        name: format!("execute step {n}"),
+        name: format!("shop.v1.checkout/execute-step-{n}"),
         kind: 3,
         start_time_unix_nano: start,
         end_time_unix_nano: start + random.below(1 << 30),

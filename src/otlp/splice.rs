@@ -79,9 +79,7 @@ impl Splice {
         edit: &mut impl Edit,
     ) -> Result<Bytes, Malformed> {
         let spliced = self.walk_and_copy(signal, request, edit);
-        self.ops.shrink_to(KEPT / size_of::<Op>());
-        self.changed.shrink_to(KEPT);
-        self.added.shrink_to(KEPT);
+        self.forget();
         spliced
     }
 
@@ -91,10 +89,6 @@ impl Splice {
         request: &Bytes,
         edit: &mut impl Edit,
     ) -> Result<Bytes, Malformed> {
-        self.ops.clear();
-        self.pending.clear();
-        self.changed.clear();
-        self.added.clear();
         let mut walk = Walk {
             base: request,
             limit: request.len().saturating_mul(8).saturating_add(1 << 20),
@@ -384,11 +378,56 @@ impl Splice {
         }
     }
 
+    /// Empties the scratch and gives back what a request of unusual size took.
+    fn forget(&mut self) {
+        for ops in [&mut self.ops, &mut self.pending] {
+            ops.clear();
+            ops.shrink_to(KEPT / size_of::<Op>());
+        }
+        for bytes in [&mut self.changed, &mut self.added] {
+            bytes.clear();
+            bytes.shrink_to(KEPT);
+        }
+    }
+
     fn size(&self) -> usize {
         self.ops.len() * size_of::<Op>() + self.changed.len() + self.added.len()
     }
 
     fn is_untouched(&self, added: usize) -> bool {
         self.pending.is_empty() && self.added.len() == added
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::otlp::NewValue;
+
+    struct Fill;
+
+    impl Edit for Fill {
+        fn resource(&mut self, _attributes: Attributes<'_>, edits: &mut Edits<'_>) {
+            edits.insert("text", NewValue::Str(&"x".repeat(100)));
+        }
+    }
+
+    #[test]
+    fn a_large_request_does_not_keep_its_scratch() {
+        // groups of unknown fields, without a resource
+        let group = [&[0x0a, 0x3c][..], &[0x78, 0x01].repeat(30)].concat();
+        let request = Bytes::from(group.repeat(70_000));
+        let mut splice = Splice::new();
+        let mut peak = 0;
+        for _ in 0..2 {
+            let grown = splice.walk_and_copy(Signal::Traces, &request, &mut Fill);
+            peak = splice.size();
+            assert!(grown.is_ok_and(|grown| grown.len() > request.len() + 70_000 * 100));
+            splice.forget();
+        }
+        assert!(peak > 2 * KEPT, "{peak}");
+        let kept = splice.changed.capacity() + splice.added.capacity();
+        assert!(kept <= 2 * KEPT && splice.size() == 0, "{kept}");
+        assert!((splice.ops.capacity() + splice.pending.capacity()) * size_of::<Op>() <= 2 * KEPT);
     }
 }

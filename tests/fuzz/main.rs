@@ -7,6 +7,7 @@
 
 mod checks;
 
+use agentguard::otlp::{Signal, validate};
 use std::path::Path;
 
 fn replay(target: &str, check: fn(&[u8])) {
@@ -17,6 +18,21 @@ fn replay(target: &str, check: fn(&[u8])) {
         inputs += 1;
     }
     assert!(inputs > 10, "{inputs} inputs in the corpus of {target}");
+}
+
+/// A fuzzer that starts from what is refused at once finds little.
+#[test]
+fn the_seeds_are_requests() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/validate");
+    for entry in std::fs::read_dir(corpus).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name().to_string_lossy().starts_with("seed-") {
+            let input = std::fs::read(entry.path()).unwrap();
+            let signal = Signal::ALL[usize::from(input[0]) % 3];
+            let verdict = validate(signal, &input[1..]);
+            assert!(verdict.is_ok(), "{entry:?}: {verdict:?}");
+        }
+    }
 }
 
 #[test]
