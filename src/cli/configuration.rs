@@ -21,9 +21,18 @@ pub(super) struct ConfigArguments {
     /// Accepted as the Collector's operator passes it; no feature here depends on a gate.
     #[arg(long, value_name = "GATES", hide = true)]
     feature_gates: Vec<String>,
+    /// Sources merged over all others; a command's own.
+    #[arg(skip)]
+    over: Vec<String>,
 }
 
 impl ConfigArguments {
+    /// The same with sources merged over the others.
+    pub(super) fn with<const N: usize>(mut self, sources: [&str; N]) -> Self {
+        self.over.extend(sources.map(str::to_owned));
+        self
+    }
+
     /// Loads, merges and expands.
     pub(super) fn load(&self) -> (Document, Problems) {
         let mut sources = self.config.clone();
@@ -35,6 +44,7 @@ impl ConfigArguments {
                 .iter()
                 .map(|set| format!("yaml:{}", set_as_yaml(set))),
         );
+        sources.extend(self.over.iter().cloned());
         Document::load(&sources, &Env::process())
     }
 

@@ -7,7 +7,7 @@ use crate::base::Problems;
 use crate::config::Section;
 use crate::otlp::Signal;
 use crate::pipeline::delivery::BatchSettings;
-use crate::pipeline::{Component, Consumer, DeliverySettings, Exporter, QueueSettings};
+use crate::pipeline::{Component, Consumer, DeliverySettings, Exporter, QueueSettings, Shared};
 use crate::telemetry::Telemetry;
 use std::fmt;
 use std::str::FromStr;
@@ -58,6 +58,8 @@ pub struct BuildContext {
     pub id: ComponentId,
     /// Where it counts, logs and reports its health.
     pub telemetry: Arc<Telemetry>,
+    /// What components offer to one another.
+    pub shared: Arc<Shared>,
 }
 
 /// Where a component's output goes, indexed as [`Signal::ALL`]; `None` where no pipeline takes the signal.

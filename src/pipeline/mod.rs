@@ -19,6 +19,7 @@ mod partial;
 mod queue;
 mod reservation;
 mod retry;
+mod shared;
 mod verdict;
 
 pub use batch::Batch;
@@ -33,4 +34,5 @@ pub use partial::PartialSuccess;
 pub use queue::{Queue, QueueSettings, Queued, Sizer, Slot};
 pub use reservation::{Completion, Held, Outcome, Reservation};
 pub use retry::{Backoff, RetrySettings};
+pub use shared::Shared;
 pub use verdict::{Cause, Verdict};

@@ -3,7 +3,7 @@
 use crate::otlp::Signal;
 use crate::pipeline::{
     BuildContext, BuiltProcessor, Component, ComponentId, Connector, Consumer, Delivery,
-    DeliveryComponent, Fanout, Outputs, Queue,
+    DeliveryComponent, Fanout, Outputs, Queue, Shared,
 };
 use crate::service::pipelines::{Pipeline, PipelineId};
 use crate::service::plan::Plan;
@@ -24,12 +24,14 @@ pub struct Service {
     pub(super) components: Vec<Named>,
     /// What it counts with.
     pub(super) telemetry: Arc<Telemetry>,
+    shared: Arc<Shared>,
 }
 
 /// Work in progress.
 struct Builder<'a> {
     plan: &'a Plan,
     telemetry: &'a Arc<Telemetry>,
+    shared: Arc<Shared>,
     seed: u64,
     deliveries: BTreeMap<(ComponentId, Signal), Arc<dyn Consumer>>,
     connectors: BTreeMap<ComponentId, Arc<dyn Connector>>,
@@ -49,6 +51,7 @@ impl Service {
         let mut builder = Builder {
             plan,
             telemetry,
+            shared: Arc::default(),
             seed,
             deliveries: BTreeMap::new(),
             connectors: BTreeMap::new(),
@@ -70,7 +73,16 @@ impl Service {
         Ok(Service {
             components,
             telemetry: Arc::clone(telemetry),
+            shared: builder.shared,
         })
+    }
+}
+
+impl Service {
+    /// What the components offer: the guard's published graph, say.
+    #[must_use]
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 }
 
@@ -79,6 +91,7 @@ impl<'a> Builder<'a> {
         BuildContext {
             id: id.clone(),
             telemetry: Arc::clone(self.telemetry),
+            shared: Arc::clone(&self.shared),
         }
     }
 

@@ -17,4 +17,4 @@ pub use build::Service;
 pub use components::{CONNECTORS, EXPORTERS, EXTENSIONS, PROCESSORS, RECEIVERS};
 pub use pipelines::PipelineId;
 pub use plan::{Plan, Planned};
-pub use run::{Ended, RunSettings, run};
+pub use run::{Ended, RunSettings, run, run_until};

@@ -37,20 +37,36 @@ pub enum Ended {
 /// # Errors
 /// A component that could not start.
 pub async fn run(service: Service, settings: RunSettings) -> anyhow::Result<Ended> {
+    run_until(service, settings, std::future::pending()).await
+}
+
+/// Runs a service until the process is asked to stop, or until what is done beside it has ended.
+///
+/// # Errors
+/// A component that could not start, or what the work beside it says.
+pub async fn run_until(
+    service: Service,
+    settings: RunSettings,
+    beside: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<Ended> {
     let mut signals = Signals::listen()?;
     service.start().await?;
-    signals.next().await;
+    let done = tokio::select! {
+        () = signals.next() => Ok(()),
+        done = beside => done,
+    };
     info!(deadline = ?settings.shutdown_timeout, "stopping; a second signal ends at once");
-    tokio::select! {
+    let ended = tokio::select! {
         () = service.shutdown(settings.shutdown_timeout) => {
             info!("stopped");
-            Ok(Ended::Drained)
+            Ended::Drained
         }
         () = signals.next() => {
             warn!("ended at once by a second signal; what was queued is lost");
-            Ok(Ended::AtOnce)
+            Ended::AtOnce
         }
-    }
+    };
+    done.map(|()| ended)
 }
 
 impl Service {
