@@ -13,6 +13,7 @@
 
 mod malformed;
 pub mod schema;
+pub mod semconv;
 mod validate;
 mod value;
 mod view;
