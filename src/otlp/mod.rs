@@ -11,18 +11,25 @@
 //! **Invariants.** What [`validate`] accepted, the views read without failing. Unknown fields survive (R-STR-4).
 //! **Not here.** Meaning of attributes (`scan`), sockets, compression (`pipeline`).
 
+mod edit;
 mod malformed;
 pub mod schema;
 pub mod semconv;
+mod splice;
 mod validate;
 mod value;
 mod view;
 pub mod wire;
 
+#[cfg(test)]
+mod tests;
+
+pub use edit::{Edits, NewValue, encode_attribute, encode_span_attribute};
 pub use malformed::Malformed;
+pub use splice::{Edit, Splice};
 pub use validate::{MAX_DEPTH, validate};
 pub use value::{AttrView, Attributes, Elements, Entries, ValueView};
-pub use view::{EventView, LinkView, RequestView, ResourceView, ScopeView, SpanView};
+pub use view::{EventView, LinkView, RequestView, ResourceView, ScopeView, SpanBytes, SpanView};
 
 /// What an export request carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

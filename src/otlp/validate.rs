@@ -95,7 +95,7 @@ impl<'a> Check<'a> {
     fn field(&mut self, shape: &'static Message, rest: &'a [u8], depth: u32) -> Option<&'a [u8]> {
         let (number, wire, after) = self.key(shape, rest)?;
         let Some(field) = shape.field(number) else {
-            return self.unknown(shape, number, wire, rest, after, depth);
+            return self.unknown(shape, number, wire, after, depth);
         };
         let wanted = match field.kind {
             Kind::Message(inner) => {
@@ -164,12 +164,11 @@ impl<'a> Check<'a> {
         shape: &'static Message,
         number: u32,
         wire: u32,
-        at: &'a [u8],
         after: &'a [u8],
         depth: u32,
     ) -> Option<&'a [u8]> {
         let Some(below) = depth.checked_sub(1) else {
-            return self.too_deep(at);
+            return self.too_deep(after);
         };
         if wire != GROUP {
             return self.plain(shape, number, wire, after);
@@ -178,7 +177,7 @@ impl<'a> Check<'a> {
         loop {
             let (inner, wire, after) = self.key(shape, rest)?;
             if wire != END_GROUP {
-                rest = self.unknown(shape, inner, wire, rest, after, below)?;
+                rest = self.unknown(shape, inner, wire, after, below)?;
             } else if inner == number {
                 return Some(after);
             } else {

@@ -71,6 +71,13 @@ impl<'a> ScopeView<'a> {
         ScopeView { group }
     }
 
+    /// Where the group stands in memory: tells one group of a request from another, for what is kept per group.
+    #[inline]
+    #[must_use]
+    pub fn place(&self) -> usize {
+        self.group.as_ptr() as usize
+    }
+
     /// Name and version; read when asked, in one pass over the lengths of the group's spans.
     #[must_use]
     pub fn name_and_version(&self) -> (&'a [u8], &'a [u8]) {
@@ -99,6 +106,33 @@ impl<'a> ScopeView<'a> {
     /// The spans in order of arrival.
     pub fn spans(&self) -> impl Iterator<Item = SpanView<'a>> + use<'a> {
         messages(self.group, 2).map(SpanView::decode)
+    }
+}
+
+/// A span that was not read yet.
+#[derive(Clone, Copy, Debug)]
+pub struct SpanBytes<'a> {
+    body: &'a [u8],
+}
+
+impl<'a> SpanBytes<'a> {
+    #[inline]
+    pub(crate) fn new(body: &'a [u8]) -> Self {
+        SpanBytes { body }
+    }
+
+    /// Its attributes, for those who need nothing else of it.
+    #[inline]
+    #[must_use]
+    pub fn attributes(self) -> Attributes<'a> {
+        Attributes::of(self.body, 9)
+    }
+
+    /// Reads its fields.
+    #[inline]
+    #[must_use]
+    pub fn view(self) -> SpanView<'a> {
+        SpanView::decode(self.body)
     }
 }
 

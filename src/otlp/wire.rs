@@ -88,6 +88,10 @@ impl<'a> Fields<'a> {
                 self.rest = after;
                 return Some(Part::new(before, body, after));
             }
+            if let Some(after) = step_over(before, short) {
+                self.rest = after;
+                continue;
+            }
             match self.next()? {
                 (found, Value::Len(body)) if found == number => {
                     return Some(Part::new(before, body, self.rest));
@@ -121,6 +125,13 @@ impl<'a> Part<'a> {
             body,
         }
     }
+
+    /// The length-delimited field that begins at `before` and ends where `after` begins.
+    pub(crate) fn last_of(before: &'a [u8], after: &'a [u8]) -> Option<Self> {
+        let (_, _, len) = key(before)?;
+        let (body, _) = take_len(len)?;
+        Some(Part::new(before, body, after))
+    }
 }
 
 impl<'a> Iterator for Fields<'a> {
@@ -143,6 +154,22 @@ impl<'a> Iterator for Fields<'a> {
         };
         self.rest = after;
         Some((number, value))
+    }
+}
+
+/// Steps over a field of another number than that of the tag `sought`, if its own tag takes one byte.
+#[inline]
+fn step_over(bytes: &[u8], sought: u8) -> Option<&[u8]> {
+    let (&tag, after) = bytes.split_first()?;
+    if !(8..0x80).contains(&tag) || tag == sought {
+        return None;
+    }
+    match u32::from(tag & 7) {
+        LEN => take_len(after).map(|(_, after)| after),
+        FIXED64 => after.get(8..),
+        FIXED32 => after.get(4..),
+        VARINT => varint(after).map(|(_, after)| after),
+        _ => None,
     }
 }
 

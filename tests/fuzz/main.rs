@@ -1,0 +1,30 @@
+//! Replays the fuzzers' corpora, so that what they once found stays found.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a corpus that cannot be read fails the test"
+)]
+
+mod checks;
+
+use std::path::Path;
+
+fn replay(target: &str, check: fn(&[u8])) {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
+    let mut inputs = 0;
+    for entry in std::fs::read_dir(corpus.join(target)).unwrap() {
+        check(&std::fs::read(entry.unwrap().path()).unwrap());
+        inputs += 1;
+    }
+    assert!(inputs > 10, "{inputs} inputs in the corpus of {target}");
+}
+
+#[test]
+fn the_corpus_of_validate_holds() {
+    replay("validate", checks::validate);
+}
+
+#[test]
+fn the_corpus_of_splice_holds() {
+    replay("splice", checks::splice);
+}
