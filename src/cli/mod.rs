@@ -1,1 +1,3 @@
-//! To be furnished.
+//! The command line: one command a file.
+
+pub mod scan;

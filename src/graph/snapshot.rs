@@ -67,8 +67,8 @@ impl GraphSnapshot {
     /// Puts rows in order. `shown` says by raw number as which node each is shown.
     pub(crate) fn new(mut nodes: Vec<NodeRow>, mut edges: Vec<EdgeRow>, shown: &[NodeId]) -> Self {
         nodes.sort_by(|a, b| {
-            let order = |row: &NodeRow| (row.record.key.kind, row.record.id.clone(), Arc::clone(&row.record.key.realm));
-            order(a).cmp(&order(b))
+            let (a, b) = (&a.record, &b.record);
+            (a.key.kind, &a.id, &a.key.realm).cmp(&(b.key.kind, &b.id, &b.key.realm))
         });
         let mut own = vec![NO_ROW; shown.len()];
         for (row, node) in (0..).zip(&nodes) {

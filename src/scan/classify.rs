@@ -8,6 +8,7 @@ use crate::scan::alias::Slot;
 use crate::scan::facts::Facts;
 use crate::scan::identity;
 use crate::scan::kind::Role;
+use crate::scan::scanner::Dialect;
 use crate::scan::text::after;
 
 /// By which rules a node is named.
@@ -45,7 +46,7 @@ const RETRIEVER: Class<'static> = Class::Node(Role::Actor, Named::Retriever);
 const GUARDRAIL: Class<'static> = Class::Node(Role::Actor, Named::Guardrail);
 
 /// Classifies a span.
-pub(crate) fn classify<'a>(facts: &Facts<'a>, span: &SpanView<'a>, scope: &[u8]) -> Class<'a> {
+pub(crate) fn classify<'a>(facts: &Facts<'a>, span: &SpanView<'a>, dialect: Dialect) -> Class<'a> {
     if facts.text(Slot::LogfireType) == b"pending_span" {
         return Class::Ignored; // K-00
     }
@@ -64,7 +65,7 @@ pub(crate) fn classify<'a>(facts: &Facts<'a>, span: &SpanView<'a>, scope: &[u8])
         return Class::Handoff { to: b"", from }; // K-03
     }
     let by_dialect = by_langsmith(facts)
-        .or_else(|| by_traceloop_wrapper(facts, span, scope))
+        .or_else(|| by_traceloop_wrapper(facts, span, dialect))
         .or_else(|| by_ai_sdk(facts, span))
         .or_else(|| by_operation(operation, facts, span));
     if let Some(class) = by_dialect {
@@ -97,7 +98,7 @@ fn by_langsmith<'a>(facts: &Facts<'a>) -> Option<Class<'a>> {
 fn by_traceloop_wrapper<'a>(
     facts: &Facts<'a>,
     span: &SpanView<'a>,
-    scope: &[u8],
+    dialect: Dialect,
 ) -> Option<Class<'a>> {
     let operation = facts.text(Slot::Operation);
     if is_model_operation(operation) {
@@ -109,12 +110,11 @@ fn by_traceloop_wrapper<'a>(
         b"task" if span.name.ends_with(b"Retriever.task") => Some(RETRIEVER),
         b"task" => Some(NEUTRAL),
         b"workflow" => {
-            let is_llama_index = scope.ends_with(b"llamaindex") || scope.ends_with(b"llama_index");
             let name = span.name.strip_suffix(b".workflow").unwrap_or(span.name);
             let is_workflow = [&b"Workflow"[..], b"Agent", b"Engine"]
                 .iter()
                 .any(|end| name.ends_with(end));
-            Some(if is_llama_index && !is_workflow {
+            Some(if dialect == Dialect::LlamaIndex && !is_workflow {
                 NEUTRAL
             } else {
                 WORKFLOW

@@ -31,5 +31,5 @@ mod text;
 pub use identity::{Intern, Interned, Known, NodeKey};
 pub use kind::{EdgeKind, NodeKind, Outcome, Role};
 pub use origin::{MAX_REALM_KEYS, Origin};
-pub use scanner::{ScanSettings, Scanned, Scanner, Scope, Skip};
+pub use scanner::{Dialect, ScanSettings, Scanned, Scanner, Scope, Skip};
 pub use sighting::{Flags, NO_NODE, Sighting};

@@ -46,19 +46,30 @@ pub struct Scanned<'s> {
     pub is_enriched: bool,
 }
 
+/// Whose instrumentation wrote a span, where rules ask for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// Nobody who needs a rule of his own.
+    #[default]
+    Plain,
+    /// LlamaIndex, whose every root span claims to be a workflow (K-14).
+    LlamaIndex,
+}
+
 /// An instrumentation scope as rules need it; made once per scope group.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Scope<'a> {
-    name: &'a [u8],
+pub struct Scope {
+    pub(crate) dialect: Dialect,
     digest: u32,
 }
 
-impl<'a> Scope<'a> {
+impl Scope {
     /// A scope of this name.
     #[must_use]
-    pub fn new(name: &'a [u8]) -> Self {
+    pub fn new(name: &[u8]) -> Self {
+        let is_llama_index = [&b"llamaindex"[..], b"llama_index"].iter().any(|end| name.ends_with(end));
         Scope {
-            name,
+            dialect: if is_llama_index { Dialect::LlamaIndex } else { Dialect::Plain },
             digest: hash::digest(name),
         }
     }
@@ -96,13 +107,13 @@ impl Scanner {
     pub fn scan(
         &mut self,
         origin: &Origin,
-        scope: Scope<'_>,
+        scope: Scope,
         span: &SpanView<'_>,
     ) -> Result<Scanned<'_>, Skip> {
         let trace = TraceId::decode(span.trace_id).ok_or(Skip::BadId)?;
         let span_id = SpanId::decode(span.span_id).ok_or(Skip::BadId)?;
         let facts = Facts::collect(&self.aliases, span.attributes());
-        let class = classify(&facts, span, scope.name);
+        let class = classify(&facts, span, scope.dialect);
         if class == Class::Ignored {
             return Err(Skip::Ignored);
         }
