@@ -1,7 +1,7 @@
 //! What the span table keeps of a span.
 
 use crate::base::NodeId;
-use crate::graph::ledger::EdgeSlot;
+use crate::graph::ledger::{Alias, EdgeSlot};
 use crate::scan::{Flags, NO_NODE, NodeKind, Role, Sighting};
 
 /// A place in the table.
@@ -97,7 +97,13 @@ impl Call {
     /// What one span says, at its depth inside the outermost of the call's spans.
     fn of(seen: &Sighting, depth: u8) -> Call {
         // ties at one depth are decided by the span's id, so that no order of arrival shows
-        let rank = u64::from(depth) << 32 | u64::from(u32::from_le_bytes([seen.span.0[4], seen.span.0[5], seen.span.0[6], seen.span.0[7]]));
+        let rank = u64::from(depth) << 32
+            | u64::from(u32::from_le_bytes([
+                seen.span.0[4],
+                seen.span.0[5],
+                seen.span.0[6],
+                seen.span.0[7],
+            ]));
         let has_tokens = seen.flags.has(Flags::TOKENS);
         Call {
             node: seen.node,
@@ -125,23 +131,21 @@ impl Call {
 
 /// What a span was counted as, to be taken back when it turns out otherwise (B-05).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Counted {
-    /// The shard's number of the edge; [`NONE`] for no edge.
-    pub(crate) edge: EdgeSlot,
-    /// The node that was called; [`NO_NODE`] for none.
-    pub(crate) node: NodeId,
-    pub(crate) standing: Standing,
-    /// Nobody in sight made the call.
-    pub(crate) is_entry: bool,
-}
-
-impl Counted {
-    pub(crate) const NOTHING: Counted = Counted {
-        edge: NONE,
-        node: NO_NODE,
-        standing: Standing::Settled,
-        is_entry: false,
-    };
+pub(crate) enum Counted {
+    /// As nothing.
+    Nothing,
+    /// As a call, or as the declaration of a node.
+    Call {
+        /// The shard's number of the edge; [`NONE`] for no edge.
+        edge: EdgeSlot,
+        /// The node that was called; [`NO_NODE`] for none.
+        node: NodeId,
+        standing: Standing,
+        /// Nobody in sight made the call.
+        is_entry: bool,
+    },
+    /// As evidence that two nodes are one.
+    Alias(Alias),
 }
 
 /// A span in the table, or the place of one that has not come.
@@ -175,7 +179,7 @@ impl Entry {
             is_given_up: false,
             context: Context::MISSING,
             call: Call::of(&seen, 0),
-            counted: Counted::NOTHING,
+            counted: Counted::Nothing,
             trace: NONE,
             next_in_bucket: 0,
             previous_in_trace: NONE,
@@ -210,7 +214,11 @@ impl Entry {
     /// What its children stand below; `slot` is its own place.
     pub(crate) fn below(&self, slot: Slot, is_same_service: impl Fn(Slot) -> bool) -> Context {
         if !self.is_present {
-            return if self.is_given_up { Context::ORPHANED } else { Context::MISSING };
+            return if self.is_given_up {
+                Context::ORPHANED
+            } else {
+                Context::MISSING
+            };
         }
         let mut through = self.context;
         through.is_root = false;
@@ -230,7 +238,11 @@ impl Entry {
             if !is_inner || through.standing == Standing::Waiting {
                 through.model = slot;
             }
-            through.depth = if is_inner { through.depth.saturating_add(1) } else { 1 };
+            through.depth = if is_inner {
+                through.depth.saturating_add(1)
+            } else {
+                1
+            };
             if through.standing == Standing::Waiting {
                 through.depth = 0;
             }

@@ -134,7 +134,9 @@ impl Interner {
     }
 
     fn overflow_of(&self, node: NodeId) -> NodeId {
-        let kind = self.record(node).map_or(NodeKind::Service, |record| record.key.kind);
+        let kind = self
+            .record(node)
+            .map_or(NodeKind::Service, |record| record.key.kind);
         overflow(kind)
     }
 
@@ -147,13 +149,21 @@ impl Interner {
     /// All nodes from this number on, in order.
     #[must_use]
     pub fn nodes_since(&self, number: usize) -> Vec<Arc<NodeRecord>> {
-        self.node_rows.read().get(number..).unwrap_or_default().to_vec()
+        self.node_rows
+            .read()
+            .get(number..)
+            .unwrap_or_default()
+            .to_vec()
     }
 
     /// All edges from this number on, in order.
     #[must_use]
     pub fn edges_since(&self, number: usize) -> Vec<EdgeKey> {
-        self.edge_rows.read().get(number..).unwrap_or_default().to_vec()
+        self.edge_rows
+            .read()
+            .get(number..)
+            .unwrap_or_default()
+            .to_vec()
     }
 
     /// How often a node and an edge found no room.
@@ -210,8 +220,16 @@ fn record(node: NodeId, key: NodeKey, display: &str) -> NodeRecord {
     let id = key.id();
     let mut attributes = Vec::new();
     let kind = key.kind.as_str();
-    encode_span_attribute(&mut attributes, semconv::AGENTGUARD_NODE_ID, NewValue::Str(&id));
-    encode_span_attribute(&mut attributes, semconv::AGENTGUARD_NODE_KIND, NewValue::Str(kind));
+    encode_span_attribute(
+        &mut attributes,
+        semconv::AGENTGUARD_NODE_ID,
+        NewValue::Str(&id),
+    );
+    encode_span_attribute(
+        &mut attributes,
+        semconv::AGENTGUARD_NODE_KIND,
+        NewValue::Str(kind),
+    );
     NodeRecord {
         node,
         key,
@@ -239,7 +257,10 @@ mod tests {
         let interner = Interner::new(InternLimits { nodes: 9, edges: 9 });
         let first = interner.node(key(NodeKind::Agent, "a"), "A").id;
         assert_eq!(interner.node(key(NodeKind::Agent, "a"), "a").id, first);
-        assert_eq!(interner.record(first).map(|r| r.display.to_string()), Some("A".into()));
+        assert_eq!(
+            interner.record(first).map(|r| r.display.to_string()),
+            Some("A".into())
+        );
         let other = NodeKey {
             realm: Arc::from("test"),
             ..key(NodeKind::Agent, "a")
@@ -257,9 +278,17 @@ mod tests {
         let overflow = interner.record(ids[9]).map(|record| record.id.to_string());
         assert_eq!(overflow, Some(format!("tool:-/{OVERFLOW}")));
         assert_eq!(interner.refused().0, 7);
-        assert_eq!(interner.node(key(NodeKind::Tool, "1"), "x").id, ids[1], "old ones keep their number");
+        assert_eq!(
+            interner.node(key(NodeKind::Tool, "1"), "x").id,
+            ids[1],
+            "old ones keep their number"
+        );
         let edge = |from: usize, to: usize| {
-            interner.edge(EdgeKey { from: ids[from], to: ids[to], kind: EdgeKind::Calls })
+            interner.edge(EdgeKey {
+                from: ids[from],
+                to: ids[to],
+                kind: EdgeKind::Calls,
+            })
         };
         let (first, second) = (edge(0, 1).0, edge(1, 2).0);
         assert_ne!(first, second);
@@ -272,12 +301,24 @@ mod tests {
 
     #[test]
     fn threads_agree_on_numbers() {
-        let interner = Interner::new(InternLimits { nodes: 1_000, edges: 9 });
+        let interner = Interner::new(InternLimits {
+            nodes: 1_000,
+            edges: 9,
+        });
         let seen: Vec<Vec<NodeId>> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| (0..500).map(|n| interner.node(key(NodeKind::Agent, &n.to_string()), "").id).collect()))
+                .map(|_| {
+                    scope.spawn(|| {
+                        (0..500)
+                            .map(|n| interner.node(key(NodeKind::Agent, &n.to_string()), "").id)
+                            .collect()
+                    })
+                })
                 .collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
         });
         assert!(seen.iter().all(|ids| *ids == seen[0]));
         assert_eq!(interner.nodes_since(NodeKind::ALL.len()).len(), 500);

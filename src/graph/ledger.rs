@@ -10,6 +10,15 @@ use crate::scan::hash;
 use hashbrown::HashTable;
 use std::sync::Arc;
 
+/// Two nodes that are one (B-07), as one place in a trace shows it: the second ran right inside the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Alias {
+    /// The outer: a workflow, an agent or a tool.
+    pub outer: NodeId,
+    /// The inner: an agent or a workflow of the same name.
+    pub inner: NodeId,
+}
+
 /// A shard's number of an edge.
 pub(crate) type EdgeSlot = u32;
 
@@ -32,6 +41,7 @@ pub(crate) struct Ledger {
     node_rows: Vec<u32>,
     nodes: Vec<Row<NodeId>>,
     changed_nodes: Vec<u32>,
+    aliases: HashTable<(Alias, i64)>,
 }
 
 impl Ledger {
@@ -45,6 +55,7 @@ impl Ledger {
             node_rows: Vec::new(),
             nodes: Vec::new(),
             changed_nodes: Vec::new(),
+            aliases: HashTable::new(),
         }
     }
 
@@ -105,6 +116,34 @@ impl Ledger {
             self.changed_nodes.push(slot);
         }
         &mut row.counts
+    }
+
+    /// One span more or fewer says that two nodes are one.
+    pub(crate) fn add_alias(&mut self, alias: Alias, sign: i64) {
+        let seed = self.seed;
+        let hash = |alias: &Alias| {
+            hash::word(
+                seed,
+                u64::from(alias.outer.0) << 32 | u64::from(alias.inner.0),
+            )
+        };
+        self.aliases
+            .entry(
+                hash(&alias),
+                |(known, _)| *known == alias,
+                |(known, _)| hash(known),
+            )
+            .or_insert((alias, 0))
+            .into_mut()
+            .1 += sign;
+    }
+
+    /// Hands over the aliases' differences.
+    pub(crate) fn take_aliases(&mut self) -> Vec<(Alias, i64)> {
+        self.aliases
+            .drain()
+            .filter(|(_, spans)| *spans != 0)
+            .collect()
     }
 
     /// Hands over what changed and starts anew.

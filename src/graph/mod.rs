@@ -23,6 +23,7 @@ mod totals;
 
 pub use counts::Counts;
 pub use interner::{EdgeKey, InternLimits, Interner, NodeRecord, OVERFLOW};
-pub use shard::{Alias, Changes, Shard, ShardSettings, ShardStats};
+pub use ledger::Alias;
+pub use shard::{Changes, Shard, ShardSettings, ShardStats};
 pub use snapshot::{EdgeRow, GraphSnapshot, NodeRow, Row};
 pub use totals::Totals;

@@ -14,15 +14,13 @@
 //! or given up in between (B-08). What was counted is taken back by the same numbers.
 //! **Not here.** Clocks: `now` is stream time and an argument. What rates mean (the tick).
 
-use crate::base::NodeId;
+use crate::base::{EdgeId, Nanos, NodeId};
 use crate::graph::counts::Counts;
 use crate::graph::entry::{Context, Counted, Entry, NONE, Slot, Standing};
 use crate::graph::interner::{EdgeKey, Interner};
-use crate::graph::ledger::Ledger;
-use crate::graph::table::SpanTable;
-use crate::base::{EdgeId, Nanos};
-use crate::scan::{NO_NODE, NodeKind, Role, Sighting};
-use std::collections::HashSet;
+use crate::graph::ledger::{Alias, Ledger};
+use crate::graph::table::{Shelf, SpanTable};
+use crate::scan::{EdgeKind, Flags, NO_NODE, NodeKind, Role, Sighting};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,15 +35,6 @@ pub struct ShardSettings {
     pub t_orphan: Duration,
     /// How long a trace is kept for what comes late (B-05).
     pub t_keep: Duration,
-}
-
-/// Two nodes that are one (B-07): the first is shown as the second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Alias {
-    /// The node that goes.
-    pub from: NodeId,
-    /// The node that stays.
-    pub to: NodeId,
 }
 
 /// Numbers of a shard's own life. Counters but for the last three.
@@ -82,38 +71,33 @@ pub struct Changes {
     pub nodes: Vec<(NodeId, Counts)>,
     /// Differences by edge.
     pub edges: Vec<(EdgeId, Counts)>,
-    /// Aliases found.
-    pub aliases: Vec<Alias>,
+    /// By how many spans more or fewer say that two nodes are one.
+    pub aliases: Vec<(Alias, i64)>,
     /// The shard's numbers as they stand.
     pub stats: ShardStats,
 }
 
 /// What a span comes to where it stands.
-struct Reading {
-    edge: Option<EdgeKey>,
-    node: NodeId,
-    is_entry: bool,
-    alias: Option<Alias>,
+enum Reading {
+    Nothing,
+    Call(EdgeKey),
+    Entry,
+    Declared,
+    Handoff(EdgeKey),
+    Alias(Alias),
 }
 
-const NOTHING: Reading = Reading {
-    edge: None,
-    node: NO_NODE,
-    is_entry: false,
-    alias: None,
-};
+/// How often a span may come to itself before its loop is cut open.
+const ROUNDS: u32 = 4;
 
-/// How many entries and traces an eviction looks at before it takes a whole trace.
+/// How many entries of a trace an eviction looks at.
 const LOOKS: usize = 64;
-const TRACES_LOOKED_AT: usize = 8;
 
 /// Pairs the spans of its traces. One writer.
 pub struct Shard {
     settings: ShardSettings,
     table: SpanTable,
     ledger: Ledger,
-    known_aliases: HashSet<Alias>,
-    aliases: Vec<Alias>,
     stats: ShardStats,
     // work in hand, kept for its memory
     to_settle: Vec<Slot>,
@@ -127,8 +111,6 @@ impl Shard {
             table: SpanTable::new(settings.spans, settings.seed),
             ledger: Ledger::new(interner, settings.seed),
             settings,
-            known_aliases: HashSet::new(),
-            aliases: Vec::new(),
             stats: ShardStats::default(),
             to_settle: Vec::new(),
         }
@@ -177,7 +159,14 @@ impl Shard {
         let at = self.table.entry(slot).trace;
         let trace = self.table.trace(at);
         let is_closed = trace.waiting == 0 && trace.has_root;
-        self.table.renew(at, is_closed);
+        self.table.renew(
+            at,
+            if is_closed {
+                Shelf::Closed
+            } else {
+                Shelf::Open
+            },
+        );
     }
 
     /// Gives an entry the context that its parent says, and goes on below as far as that changes anything.
@@ -185,14 +174,20 @@ impl Shard {
         let mut to_settle = std::mem::take(&mut self.to_settle);
         to_settle.push(start);
         let mut is_first = is_new;
+        let mut rounds = 0;
         // a context changes a few times at most; the budget is for what nobody thought of
         let mut budget = 8 * self.table.len() + 8;
         while let Some(slot) = to_settle.pop()
             && budget > 0
         {
             budget -= 1;
-            let context = self.context(slot);
             let is_forced = std::mem::take(&mut is_first);
+            rounds += u32::from(slot == start);
+            if rounds == ROUNDS && is_new {
+                // it stands below itself, and each round says something new: a root
+                self.table.leave(start);
+            }
+            let context = self.context(slot);
             if context == self.table.entry(slot).context && !is_forced {
                 continue;
             }
@@ -219,7 +214,9 @@ impl Shard {
 
     fn below(&self, slot: Slot) -> Context {
         let entry = self.table.entry(slot);
-        entry.below(slot, |model| self.table.entry(model).seen.service == entry.seen.service)
+        entry.below(slot, |model| {
+            self.table.entry(model).seen.service == entry.seen.service
+        })
     }
 
     /// Counts a span anew under another context.
@@ -262,26 +259,32 @@ impl Shard {
     }
 
     fn take_back(&mut self, slot: Slot) {
-        let counted = self.table.entry(slot).counted;
+        let counted = std::mem::replace(&mut self.table.entry_mut(slot).counted, Counted::Nothing);
         self.post(slot, counted, -1);
-        self.table.entry_mut(slot).counted = Counted::NOTHING;
     }
 
     fn count(&mut self, slot: Slot) {
         let reading = self.read(slot);
-        if let Some(alias) = reading.alias
-            && self.known_aliases.insert(alias)
-        {
-            self.aliases.push(alias);
-        }
         let entry = self.table.entry(slot);
         let standing = entry.context.standing;
-        let edge = reading.edge.map_or(NONE, |key| self.ledger.edge(key));
-        let counted = Counted {
-            edge,
-            node: reading.node,
+        let node = if entry.seen.role == Role::Model {
+            entry.call.node
+        } else {
+            entry.seen.node
+        };
+        let mut call = |key: Option<EdgeKey>, node, is_entry| Counted::Call {
+            edge: key.map_or(NONE, |key| self.ledger.edge(key)),
+            node,
             standing,
-            is_entry: reading.is_entry,
+            is_entry,
+        };
+        let counted = match reading {
+            Reading::Nothing => Counted::Nothing,
+            Reading::Call(key) => call(Some(key), node, false),
+            Reading::Entry => call(None, node, true),
+            Reading::Declared => call(None, node, false),
+            Reading::Handoff(key) => call(Some(key), NO_NODE, false),
+            Reading::Alias(alias) => Counted::Alias(alias),
         };
         self.post(slot, counted, 1);
         self.table.entry_mut(slot).counted = counted;
@@ -290,15 +293,27 @@ impl Shard {
     /// Adds what a span counts as, or takes it back.
     fn post(&mut self, slot: Slot, counted: Counted, sign: i64) {
         let entry = self.table.entry(slot);
-        if counted.edge != NONE {
-            add(self.ledger.edge_counts(counted.edge), entry, counted, sign);
-        }
-        if counted.node != NO_NODE {
-            let counts = self.ledger.node_counts(counted.node);
-            if entry.seen.role == Role::Declare {
-                counts.declared += sign;
-            } else {
-                add(counts, entry, counted, sign);
+        match counted {
+            Counted::Nothing => {}
+            Counted::Alias(alias) => self.ledger.add_alias(alias, sign),
+            Counted::Call {
+                edge,
+                node,
+                standing,
+                is_entry,
+            } => {
+                if edge != NONE {
+                    add(self.ledger.edge_counts(edge), entry, standing, sign);
+                }
+                if node != NO_NODE {
+                    let counts = self.ledger.node_counts(node);
+                    if entry.seen.role == Role::Declare {
+                        counts.declared += sign;
+                    } else {
+                        counts.entries += sign * i64::from(is_entry);
+                        add(counts, entry, standing, sign);
+                    }
+                }
             }
         }
     }
@@ -307,17 +322,17 @@ impl Shard {
     fn read(&self, slot: Slot) -> Reading {
         let entry = self.table.entry(slot);
         if !entry.is_present || !entry.seen.bears_node() {
-            return NOTHING;
+            return Reading::Nothing;
         }
         let (seen, context) = (&entry.seen, &entry.context);
         match seen.role {
-            Role::Declare => Reading { node: seen.node, ..NOTHING },
+            Role::Declare => Reading::Declared,
             Role::Handoff => read_handoff(seen, context),
-            Role::Model if self.is_inner_model(slot) => NOTHING,
+            Role::Model if self.is_inner_model(slot) => Reading::Nothing,
             Role::Model => read_call(entry.call.node, seen, context),
-            Role::Actor if entry.is_default_wrapper() => NOTHING,
+            Role::Actor if entry.is_default_wrapper() => Reading::Nothing,
             Role::Actor | Role::Leaf => read_call(seen.node, seen, context),
-            _ => NOTHING,
+            _ => Reading::Nothing,
         }
     }
 
@@ -348,18 +363,20 @@ impl Shard {
             }
             slot = next;
         }
-        self.table.renew(trace, true);
+        self.table.renew(trace, Shelf::Closed);
     }
 
     /// Lets time pass: gives up what waited too long, forgets what is too old.
     pub fn expire(&mut self, now: Nanos) {
         let is_due = |last: u64, after: Duration| Nanos(last).plus(after) <= now;
-        while let Some(trace) = self.table.oldest(false)
-            && is_due(self.table.trace(trace).last, self.settings.t_orphan)
-        {
-            self.give_up(trace);
+        for shelf in [Shelf::Stuck, Shelf::Open] {
+            while let Some(trace) = self.table.oldest(shelf)
+                && is_due(self.table.trace(trace).last, self.settings.t_orphan)
+            {
+                self.give_up(trace);
+            }
         }
-        while let Some(trace) = self.table.oldest(true)
+        while let Some(trace) = self.table.oldest(Shelf::Closed)
             && is_due(self.table.trace(trace).last, self.settings.t_keep)
         {
             self.stats.expired += self.table.remove_trace(trace) as u64;
@@ -368,29 +385,28 @@ impl Shard {
 
     /// Settles everything as if all timers had fired (B-09).
     pub fn flush(&mut self) {
-        while let Some(trace) = self.table.oldest(false) {
-            self.give_up(trace);
+        for shelf in [Shelf::Stuck, Shelf::Open] {
+            while let Some(trace) = self.table.oldest(shelf) {
+                self.give_up(trace);
+            }
         }
     }
 
-    /// Makes room.
+    /// Makes room. A trace that had nothing to give is not looked at again before its next span.
     fn evict(&mut self) {
-        if let Some(trace) = self.table.oldest(true) {
+        if let Some(trace) = self.table.oldest(Shelf::Closed) {
             self.stats.evicted_closed += self.table.remove_trace(trace) as u64;
             return;
         }
-        for _ in 0..TRACES_LOOKED_AT {
-            let Some(trace) = self.table.oldest(false) else {
-                return;
-            };
+        while let Some(trace) = self.table.oldest(Shelf::Open) {
             let freed = self.thin(trace);
             self.stats.evicted_settled += freed;
             if freed > 0 {
                 return;
             }
-            self.table.renew(trace, false);
+            self.table.renew(trace, Shelf::Stuck);
         }
-        if let Some(trace) = self.table.oldest(false) {
+        if let Some(trace) = self.table.oldest(Shelf::Stuck) {
             self.give_up(trace);
             self.stats.evicted_waiting += self.table.remove_trace(trace) as u64;
         }
@@ -413,7 +429,7 @@ impl Shard {
             let before = self.table.len();
             self.table.remove_leaf(slot);
             freed += (before - self.table.len()) as u64;
-            if is_last || self.table.oldest(false) != Some(trace) {
+            if is_last || self.table.oldest(Shelf::Open) != Some(trace) {
                 break;
             }
         }
@@ -428,7 +444,7 @@ impl Shard {
         Changes {
             nodes,
             edges,
-            aliases: std::mem::take(&mut self.aliases),
+            aliases: self.ledger.take_aliases(),
             stats: self.stats,
         }
     }
@@ -440,15 +456,14 @@ impl Shard {
 }
 
 /// Adds a span's numbers to counters, or takes them back.
-fn add(counts: &mut Counts, entry: &Entry, counted: Counted, sign: i64) {
-    if counted.standing == Standing::Waiting {
+fn add(counts: &mut Counts, entry: &Entry, standing: Standing, sign: i64) {
+    if standing == Standing::Waiting {
         counts.provisional += sign;
         return;
     }
     let seen = &entry.seen;
     counts.calls += sign;
-    counts.fallback += sign * i64::from(counted.standing == Standing::Orphaned);
-    counts.entries += sign * i64::from(counted.is_entry);
+    counts.fallback += sign * i64::from(standing == Standing::Orphaned);
     counts.outcomes[seen.outcome as usize] += sign;
     let lasted = i64::try_from(seen.end - seen.start).unwrap_or(i64::MAX);
     counts.duration_ns = counts.duration_ns.saturating_add(sign * lasted);
@@ -466,35 +481,31 @@ fn read_call(node: NodeId, seen: &Sighting, context: &Context) -> Reading {
     let is_decider = matches!(seen.kind, NodeKind::Agent | NodeKind::Workflow);
     let is_namesake = context.actor != NO_NODE && context.name == seen.name && seen.name != 0;
     if is_decider && is_namesake && context.actor != node {
-        // N-15: workflow and agent of one name are one, the agent if it is the inner one. E-17: so are a tool and the
-        // agent that it runs.
-        let alias = match context.kind {
-            NodeKind::Agent | NodeKind::Workflow if context.service == seen.service => Some(Alias { from: context.actor, to: node }),
-            NodeKind::Tool => Some(Alias { from: context.actor, to: node }),
-            _ => None,
+        // N-15: workflow and agent of one name, one right inside the other. E-17: a tool and the agent that it runs.
+        let is_one = match context.kind {
+            NodeKind::Agent | NodeKind::Workflow => context.service == seen.service,
+            NodeKind::Tool => true,
+            _ => false,
         };
-        if alias.is_some() {
-            return Reading { alias, ..NOTHING };
+        if is_one {
+            return Reading::Alias(Alias {
+                outer: context.actor,
+                inner: node,
+            });
         }
     }
     let (actor, kind) = source(seen, context, is_decider);
     if actor == node {
-        return NOTHING; // a wrapper
+        return Reading::Nothing; // a wrapper
     }
-    let is_entry = context.is_root && matches!(seen.kind, NodeKind::Agent | NodeKind::Workflow | NodeKind::McpServer);
-    if is_entry {
-        return Reading { node, is_entry, ..NOTHING };
+    if context.is_root && (is_decider || seen.kind == NodeKind::McpServer) {
+        return Reading::Entry;
     }
-    let edge = EdgeKey {
+    Reading::Call(EdgeKey {
         from: actor,
         to: node,
         kind: seen.kind.edge_from(kind),
-    };
-    Reading {
-        edge: Some(edge),
-        node,
-        ..NOTHING
-    }
+    })
 }
 
 /// Who calls: the structure if it ends at someone who decides or acts, else the owner that the span names, else what the
@@ -520,16 +531,16 @@ fn read_handoff(seen: &Sighting, context: &Context) -> Reading {
         (seen.hint, NodeKind::Agent)
     };
     if actor == seen.node {
-        return NOTHING;
+        return Reading::Nothing;
     }
-    let kind = if seen.flags.has(crate::scan::Flags::RETURNS) {
-        crate::scan::EdgeKind::Delegates
-    } else {
-        crate::scan::EdgeKind::HandsOff
-    };
-    let edge = EdgeKey { from: actor, to: seen.node, kind };
-    Reading {
-        edge: Some(edge),
-        ..NOTHING
-    }
+    let returns = seen.flags.has(Flags::RETURNS);
+    Reading::Handoff(EdgeKey {
+        from: actor,
+        to: seen.node,
+        kind: if returns {
+            EdgeKind::Delegates
+        } else {
+            EdgeKind::HandsOff
+        },
+    })
 }

@@ -82,7 +82,10 @@ impl GraphSnapshot {
         let mut starts = Vec::with_capacity(nodes.len() + 1);
         let mut at = 0;
         for row in 0..=nodes.len() {
-            while edges.get(at).is_some_and(|edge| (row_of(edge.from) as usize) < row) {
+            while edges
+                .get(at)
+                .is_some_and(|edge| (row_of(edge.from) as usize) < row)
+            {
                 at += 1;
             }
             starts.push(u32::try_from(at).unwrap_or(u32::MAX));
@@ -143,14 +146,25 @@ impl GraphSnapshot {
     /// How many nodes there are of each kind.
     #[must_use]
     pub fn nodes_by_kind(&self) -> Vec<(NodeKind, u64)> {
-        let count = |kind| self.nodes.iter().filter(|row| row.record.key.kind == kind).count() as u64;
-        NodeKind::ALL.into_iter().map(|kind| (kind, count(kind))).collect()
+        let count = |kind| {
+            self.nodes
+                .iter()
+                .filter(|row| row.record.key.kind == kind)
+                .count() as u64
+        };
+        NodeKind::ALL
+            .into_iter()
+            .map(|kind| (kind, count(kind)))
+            .collect()
     }
 
     /// How many edges there are of each kind.
     #[must_use]
     pub fn edges_by_kind(&self) -> Vec<(EdgeKind, u64)> {
         let count = |kind| self.edges.iter().filter(|row| row.kind == kind).count() as u64;
-        EdgeKind::ALL.into_iter().map(|kind| (kind, count(kind))).collect()
+        EdgeKind::ALL
+            .into_iter()
+            .map(|kind| (kind, count(kind)))
+            .collect()
     }
 }

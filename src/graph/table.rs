@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! hash(trace) ─▶ bucket ─▶ trace slot ─▶ chain of its entries            lists of traces, oldest first:
-//! hash(trace slot, span) ─▶ bucket ─▶ entry ─▶ parent, children          open (waits for a parent or a root) · closed
+//! hash(trace slot, span) ─▶ bucket ─▶ entry ─▶ parent, children          open · stuck · closed ([`Shelf`])
 //! ```
 //!
 //! A parent that has not come is an entry too, a *placeholder*: its children hang on it and are found when it comes.
@@ -29,9 +29,20 @@ pub(crate) struct Trace {
     pub(crate) has_root: bool,
     /// Stream time of its latest span, nanoseconds.
     pub(crate) last: u64,
-    pub(crate) is_closed: bool,
+    pub(crate) shelf: Shelf,
     older: Slot,
     newer: Slot,
+}
+
+/// On which list a trace stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shelf {
+    /// Waits for a parent or a root.
+    Open,
+    /// The same, and has nothing to give when room is needed, as far as was looked.
+    Stuck,
+    /// Complete, as far as is known.
+    Closed,
 }
 
 /// Traces in order of their last span.
@@ -56,8 +67,7 @@ pub(crate) struct SpanTable {
     free_entries: Vec<Slot>,
     traces: Vec<Trace>,
     free_traces: Vec<Slot>,
-    open: List,
-    closed: List,
+    lists: [List; 3],
     // spans come trace by trace
     recent: Option<(TraceId, Slot)>,
 }
@@ -75,8 +85,7 @@ impl SpanTable {
             free_entries: Vec::new(),
             traces: Vec::with_capacity(capacity),
             free_traces: Vec::new(),
-            open: EMPTY,
-            closed: EMPTY,
+            lists: [EMPTY; 3],
             recent: None,
         }
     }
@@ -162,13 +171,13 @@ impl SpanTable {
             waiting: 0,
             has_root: false,
             last: 0,
-            is_closed: false,
+            shelf: Shelf::Open,
             older: NONE,
             newer: NONE,
         };
         let slot = place(&mut self.traces, &mut self.free_traces, trace);
         self.trace_buckets[bucket] = slot + 1;
-        self.append(slot, false);
+        self.append(slot, Shelf::Open);
         self.recent = Some((id, slot));
         slot
     }
@@ -196,29 +205,36 @@ impl SpanTable {
         entry.next_sibling = first;
     }
 
-    /// Takes out an entry without children, and its parent if that is a placeholder for it alone.
-    pub(crate) fn remove_leaf(&mut self, slot: Slot) {
+    /// Takes an entry from under its parent, and the parent out if that is a placeholder for it alone.
+    pub(crate) fn leave(&mut self, slot: Slot) {
         let Entry {
             parent,
             previous_sibling,
             next_sibling,
             ..
         } = *self.entry(slot);
+        if parent == NONE {
+            return;
+        }
         if next_sibling != NONE {
             self.entry_mut(next_sibling).previous_sibling = previous_sibling;
         }
-        if previous_sibling != NONE {
-            self.entry_mut(previous_sibling).next_sibling = next_sibling;
-        } else if parent != NONE {
+        if previous_sibling == NONE {
             self.entry_mut(parent).first_child = next_sibling;
+        } else {
+            self.entry_mut(previous_sibling).next_sibling = next_sibling;
         }
+        self.entry_mut(slot).parent = NONE;
+        let above = self.entry(parent);
+        if !above.is_present && above.first_child == NONE {
+            self.release(parent);
+        }
+    }
+
+    /// Takes out an entry without children.
+    pub(crate) fn remove_leaf(&mut self, slot: Slot) {
+        self.leave(slot);
         self.release(slot);
-        if parent != NONE {
-            let above = self.entry(parent);
-            if !above.is_present && above.first_child == NONE {
-                self.release(parent);
-            }
-        }
     }
 
     /// Takes out a trace with all its entries; answers how many there were.
@@ -236,7 +252,11 @@ impl SpanTable {
 
     /// Takes an entry out of its bucket and its chain, whoever hangs on it.
     fn release(&mut self, slot: Slot) {
-        let Entry { trace, next_in_bucket, .. } = *self.entry(slot);
+        let Entry {
+            trace,
+            next_in_bucket,
+            ..
+        } = *self.entry(slot);
         let bucket = self.span_bucket(trace, self.entry(slot).seen.span);
         if self.span_buckets[bucket] == slot + 1 {
             self.span_buckets[bucket] = next_in_bucket;
@@ -260,7 +280,9 @@ impl SpanTable {
 
     fn release_trace(&mut self, slot: Slot) {
         self.detach(slot);
-        let Trace { id, next_in_bucket, .. } = *self.trace(slot);
+        let Trace {
+            id, next_in_bucket, ..
+        } = *self.trace(slot);
         let bucket = self.trace_bucket(id);
         if self.trace_buckets[bucket] == slot + 1 {
             self.trace_buckets[bucket] = next_in_bucket;
@@ -279,24 +301,24 @@ impl SpanTable {
         self.free_traces.push(slot);
     }
 
-    /// The trace whose last span is oldest, of the open or the closed ones.
-    pub(crate) fn oldest(&self, is_closed: bool) -> Option<Slot> {
-        let slot = if is_closed { self.closed.oldest } else { self.open.oldest };
+    /// The trace of a shelf whose last span is oldest.
+    pub(crate) fn oldest(&self, shelf: Shelf) -> Option<Slot> {
+        let slot = self.lists[shelf as usize].oldest;
         (slot != NONE).then_some(slot)
     }
 
-    /// Moves a trace to the young end of a list.
-    pub(crate) fn renew(&mut self, slot: Slot, is_closed: bool) {
+    /// Moves a trace to the young end of a shelf.
+    pub(crate) fn renew(&mut self, slot: Slot, shelf: Shelf) {
         let trace = self.trace(slot);
-        if trace.newer == NONE && trace.is_closed == is_closed {
+        if trace.newer == NONE && trace.shelf == shelf {
             return; // it is there
         }
         self.detach(slot);
-        self.append(slot, is_closed);
+        self.append(slot, shelf);
     }
 
-    fn append(&mut self, slot: Slot, is_closed: bool) {
-        let list = if is_closed { &mut self.closed } else { &mut self.open };
+    fn append(&mut self, slot: Slot, shelf: Shelf) {
+        let list = &mut self.lists[shelf as usize];
         let before = std::mem::replace(&mut list.newest, slot);
         if before == NONE {
             list.oldest = slot;
@@ -304,20 +326,25 @@ impl SpanTable {
             self.trace_mut(before).newer = slot;
         }
         let trace = self.trace_mut(slot);
-        trace.is_closed = is_closed;
+        trace.shelf = shelf;
         trace.older = before;
         trace.newer = NONE;
     }
 
     fn detach(&mut self, slot: Slot) {
-        let Trace { older, newer, is_closed, .. } = *self.trace(slot);
+        let Trace {
+            older,
+            newer,
+            shelf,
+            ..
+        } = *self.trace(slot);
         if older != NONE {
             self.trace_mut(older).newer = newer;
         }
         if newer != NONE {
             self.trace_mut(newer).older = older;
         }
-        let list = if is_closed { &mut self.closed } else { &mut self.open };
+        let list = &mut self.lists[shelf as usize];
         if list.oldest == slot {
             list.oldest = newer;
         }
@@ -372,10 +399,10 @@ impl SpanTable {
     #[cfg(test)]
     pub(crate) fn check(&self) {
         let mut chained = 0;
-        for is_closed in [false, true] {
-            let mut at = self.oldest(is_closed);
+        for shelf in [Shelf::Open, Shelf::Stuck, Shelf::Closed] {
+            let mut at = self.oldest(shelf);
             while let Some(trace) = at {
-                assert_eq!(self.trace(trace).is_closed, is_closed);
+                assert_eq!(self.trace(trace).shelf, shelf);
                 let mut slot = self.trace(trace).first;
                 assert_ne!(slot, NONE, "a trace without entries");
                 while slot != NONE {
@@ -383,7 +410,10 @@ impl SpanTable {
                     let entry = self.entry(slot);
                     assert_eq!(entry.trace, trace);
                     assert_eq!(self.find(trace, entry.seen.span), Some(slot));
-                    assert!(entry.is_present || entry.first_child != NONE, "a placeholder for nobody");
+                    assert!(
+                        entry.is_present || entry.first_child != NONE,
+                        "a placeholder for nobody"
+                    );
                     if entry.parent != NONE {
                         assert_eq!(self.entry(entry.parent).trace, trace);
                         let mut child = self.entry(entry.parent).first_child;

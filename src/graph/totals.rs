@@ -6,9 +6,10 @@
 use crate::base::NodeId;
 use crate::graph::counts::Counts;
 use crate::graph::interner::{EdgeKey, Interner, NodeRecord};
+use crate::graph::ledger::Alias;
 use crate::graph::shard::Changes;
 use crate::graph::snapshot::{EdgeRow, GraphSnapshot, NodeRow};
-use crate::scan::{EdgeKind, NodeKind};
+use crate::scan::{EdgeKind, NodeKey, NodeKind};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -19,8 +20,8 @@ pub struct Totals {
     keys: Vec<EdgeKey>,
     nodes: Vec<Counts>,
     edges: Vec<Counts>,
-    /// Each node that is shown as another.
-    aliases: HashMap<NodeId, NodeId>,
+    /// How many spans say that two nodes are one.
+    aliases: BTreeMap<Alias, i64>,
 }
 
 impl Totals {
@@ -33,7 +34,7 @@ impl Totals {
             keys: Vec::new(),
             nodes: Vec::new(),
             edges: Vec::new(),
-            aliases: HashMap::new(),
+            aliases: BTreeMap::new(),
         }
     }
 
@@ -45,21 +46,29 @@ impl Totals {
         for (edge, counts) in &changes.edges {
             add_at(&mut self.edges, edge.0 as usize, counts);
         }
-        for alias in &changes.aliases {
-            self.aliases.insert(alias.from, alias.to);
+        for (alias, spans) in &changes.aliases {
+            let sum = self.aliases.entry(*alias).or_insert(0);
+            *sum += spans;
+            if *sum == 0 {
+                self.aliases.remove(alias);
+            }
         }
         !(changes.nodes.is_empty() && changes.edges.is_empty() && changes.aliases.is_empty())
     }
 
     /// The graph as it stands. Costs what the graph is large.
     pub fn snapshot(&mut self) -> GraphSnapshot {
-        self.records.extend(self.interner.nodes_since(self.records.len()));
+        self.records
+            .extend(self.interner.nodes_since(self.records.len()));
         self.keys.extend(self.interner.edges_since(self.keys.len()));
         let shown = self.shown();
         let mut edges = BTreeMap::<EdgeKey, Counts>::new();
         for (raw, counts) in self.keys.iter().zip(&self.edges) {
             if counts.is_visible() {
-                edges.entry(self.seen_as(*raw, &shown)).or_default().add(counts);
+                edges
+                    .entry(self.seen_as(*raw, &shown))
+                    .or_default()
+                    .add(counts);
             }
         }
         let mut nodes = BTreeMap::<NodeId, Counts>::new();
@@ -85,27 +94,59 @@ impl Totals {
         GraphSnapshot::new(nodes.collect(), edges.collect(), &shown)
     }
 
-    /// By raw number: the node as which each is shown.
+    /// By raw number: the node as which each is shown. Depends on the set of aliases only, not on when they were found.
     fn shown(&self) -> Vec<NodeId> {
-        (0..self.records.len())
-            .map(|number| self.end_of(NodeId(u32::try_from(number).unwrap_or(u32::MAX))))
-            .collect()
+        let mut shown: Vec<NodeId> = self.records.iter().map(|record| record.node).collect();
+        // N-15: of a workflow and an agent of one name the agent stays, if it is the inner one or was declared
+        let mut pairs = BTreeMap::new();
+        for alias in self.aliases.keys() {
+            let (workflow, agent) = match (self.kind(alias.outer), self.kind(alias.inner)) {
+                (NodeKind::Workflow, NodeKind::Agent) => (alias.outer, alias.inner),
+                (NodeKind::Agent, NodeKind::Workflow) => (alias.inner, alias.outer),
+                _ => continue,
+            };
+            *pairs.entry((workflow, agent)).or_insert(false) |= agent == alias.inner;
+        }
+        let is_declared = |agent: NodeId| {
+            self.nodes
+                .get(agent.0 as usize)
+                .is_some_and(|counts| counts.declared > 0)
+        };
+        let losers: HashMap<NodeId, NodeId> = pairs
+            .into_iter()
+            .map(|((workflow, agent), is_inner)| {
+                if is_inner || is_declared(agent) {
+                    (workflow, agent)
+                } else {
+                    (agent, workflow)
+                }
+            })
+            .collect();
+        // E-17: a tool and the agent that it runs; of several agents the one whose key is smallest
+        let mut tools = HashMap::<NodeId, NodeId>::new();
+        for alias in self.aliases.keys() {
+            if self.kind(alias.outer) == NodeKind::Tool {
+                let inner = losers.get(&alias.inner).copied().unwrap_or(alias.inner);
+                let best = tools.entry(alias.outer).or_insert(inner);
+                if self.key(inner) < self.key(*best) {
+                    *best = inner;
+                }
+            }
+        }
+        for (from, to) in losers.into_iter().chain(tools) {
+            if let Some(place) = shown.get_mut(from.0 as usize) {
+                *place = to;
+            }
+        }
+        shown
     }
 
-    /// Follows aliases to their end. In a ring the smallest number stands for all.
-    fn end_of(&self, node: NodeId) -> NodeId {
-        let mut at = node;
-        let mut smallest = node;
-        // a chain is tool, workflow, agent; more steps than that are a ring
-        for _ in 0..self.aliases.len().min(64) {
-            match self.aliases.get(&at) {
-                Some(next) if *next != node => at = *next,
-                Some(_) => return smallest,
-                None => return at,
-            }
-            smallest = smallest.min(at);
-        }
-        at
+    fn key(&self, node: NodeId) -> Option<&NodeKey> {
+        self.records.get(node.0 as usize).map(|record| &record.key)
+    }
+
+    fn kind(&self, node: NodeId) -> NodeKind {
+        self.key(node).map_or(NodeKind::Service, |key| key.kind)
     }
 
     /// An edge between the nodes that are shown; what is folded into an agent is called like one (E-17).
@@ -115,13 +156,10 @@ impl Totals {
         if (from, to) == (raw.from, raw.to) {
             return raw;
         }
-        let kind_of = |node: NodeId| {
-            self.records
-                .get(node.0 as usize)
-                .map_or(NodeKind::Service, |record| record.key.kind)
-        };
         let kind = match raw.kind {
-            EdgeKind::Invokes | EdgeKind::Delegates | EdgeKind::UsesTool => kind_of(to).edge_from(kind_of(from)),
+            EdgeKind::Invokes | EdgeKind::Delegates | EdgeKind::UsesTool => {
+                self.kind(to).edge_from(self.kind(from))
+            }
             other => other,
         };
         EdgeKey { from, to, kind }

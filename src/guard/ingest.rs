@@ -8,7 +8,9 @@
 //! Nothing is counted here and nothing is remembered but names: a request that is refused afterwards leaves no trace (D6).
 
 use crate::graph::GraphSnapshot;
-use crate::otlp::{Attributes, Edit, Edits, Malformed, ResourceView, ScopeView, Signal, SpanBytes, Splice, semconv};
+use crate::otlp::{
+    Attributes, Edit, Edits, Malformed, ResourceView, ScopeView, Signal, SpanBytes, Splice, semconv,
+};
 use crate::scan::{Origin, Role, Scanner, Scope, Sighting, Skip, hash};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -72,15 +74,26 @@ pub(super) struct Ingest<'g> {
 
 impl Ingest<'_> {
     /// Looks at a request; `spans` is how many it has, as far as known.
-    pub(super) fn run(&self, worker: &mut Worker, request: &Bytes, spans: usize) -> Result<Ingested, Malformed> {
-        let per_shard = if self.shards == 1 { spans } else { spans / self.shards + spans / 8 };
+    pub(super) fn run(
+        &self,
+        worker: &mut Worker,
+        request: &Bytes,
+        spans: usize,
+    ) -> Result<Ingested, Malformed> {
+        let per_shard = if self.shards == 1 {
+            spans
+        } else {
+            spans / self.shards + spans / 8
+        };
         let mut pass = Pass {
             ingest: self,
             scanner: &mut worker.scanner,
             origin: None,
             scope: Scope::default(),
             scope_place: 0,
-            sightings: (0..self.shards).map(|_| Vec::with_capacity(per_shard)).collect(),
+            sightings: (0..self.shards)
+                .map(|_| Vec::with_capacity(per_shard))
+                .collect(),
             counts: ScanCounts::default(),
         };
         let bytes = worker.splice.run(Signal::Traces, request, &mut pass)?;

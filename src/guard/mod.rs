@@ -125,7 +125,12 @@ impl Guard {
     ///
     /// # Errors
     /// Where a request is broken that nobody has validated.
-    pub fn ingest(&self, worker: &mut Worker, request: &Bytes, spans: usize) -> Result<Ingested, Malformed> {
+    pub fn ingest(
+        &self,
+        worker: &mut Worker,
+        request: &Bytes,
+        spans: usize,
+    ) -> Result<Ingested, Malformed> {
         let snapshot = self.published.load();
         let ingest = ingest::Ingest {
             snapshot: &snapshot,
@@ -137,7 +142,11 @@ impl Guard {
     }
 
     /// Takes what the shards changed and publishes the graph anew if that was anything; says whether it was.
-    pub fn tick<'c>(&self, totals: &mut Totals, changes: impl IntoIterator<Item = &'c Changes>) -> bool {
+    pub fn tick<'c>(
+        &self,
+        totals: &mut Totals,
+        changes: impl IntoIterator<Item = &'c Changes>,
+    ) -> bool {
         // all of them are taken in, also after the first that brings something
         let has_changed = changes
             .into_iter()

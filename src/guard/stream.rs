@@ -42,9 +42,16 @@ mod tests {
         time.observe(10 * second, now);
         time.observe(9 * second, now);
         assert_eq!(time.at(now), Nanos(10 * second));
-        assert_eq!(time.at(now.plus(Duration::from_secs(5))), Nanos(15 * second));
+        assert_eq!(
+            time.at(now.plus(Duration::from_secs(5))),
+            Nanos(15 * second)
+        );
         time.observe(2_000 * second, now);
-        assert_eq!(time.at(now), Nanos(10 * second), "a clock that is wrong moves nothing");
+        assert_eq!(
+            time.at(now),
+            Nanos(10 * second),
+            "a clock that is wrong moves nothing"
+        );
         time.observe(1_200 * second, now);
         assert_eq!(time.at(now), Nanos(1_200 * second));
     }

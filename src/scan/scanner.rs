@@ -67,9 +67,15 @@ impl Scope {
     /// A scope of this name.
     #[must_use]
     pub fn new(name: &[u8]) -> Self {
-        let is_llama_index = [&b"llamaindex"[..], b"llama_index"].iter().any(|end| name.ends_with(end));
+        let is_llama_index = [&b"llamaindex"[..], b"llama_index"]
+            .iter()
+            .any(|end| name.ends_with(end));
         Scope {
-            dialect: if is_llama_index { Dialect::LlamaIndex } else { Dialect::Plain },
+            dialect: if is_llama_index {
+                Dialect::LlamaIndex
+            } else {
+                Dialect::Plain
+            },
             digest: hash::digest(name),
         }
     }
