@@ -30,6 +30,13 @@ struct Row<Id> {
     counts: Counts,
 }
 
+/// What changed since the last hand-over.
+pub(crate) struct Differences {
+    pub(crate) nodes: Vec<(NodeId, Counts)>,
+    pub(crate) edges: Vec<(EdgeId, Counts)>,
+    pub(crate) aliases: Vec<(Alias, i64)>,
+}
+
 /// Counters of a shard.
 pub(crate) struct Ledger {
     interner: Arc<Interner>,
@@ -138,19 +145,17 @@ impl Ledger {
             .1 += sign;
     }
 
-    /// Hands over the aliases' differences.
-    pub(crate) fn take_aliases(&mut self) -> Vec<(Alias, i64)> {
-        self.aliases
-            .drain()
-            .filter(|(_, spans)| *spans != 0)
-            .collect()
-    }
-
     /// Hands over what changed and starts anew.
-    pub(crate) fn take(&mut self) -> (Vec<(NodeId, Counts)>, Vec<(EdgeId, Counts)>) {
-        let nodes = taken(&mut self.nodes, &mut self.changed_nodes);
-        let edges = taken(&mut self.edges, &mut self.changed_edges);
-        (nodes, edges)
+    pub(crate) fn take(&mut self) -> Differences {
+        Differences {
+            nodes: taken(&mut self.nodes, &mut self.changed_nodes),
+            edges: taken(&mut self.edges, &mut self.changed_edges),
+            aliases: self
+                .aliases
+                .drain()
+                .filter(|(_, spans)| *spans != 0)
+                .collect(),
+        }
     }
 }
 

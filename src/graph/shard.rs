@@ -18,7 +18,7 @@ use crate::base::{EdgeId, Nanos, NodeId};
 use crate::graph::counts::Counts;
 use crate::graph::entry::{Context, Counted, Entry, NONE, Slot, Standing};
 use crate::graph::interner::{EdgeKey, Interner};
-use crate::graph::ledger::{Alias, Ledger};
+use crate::graph::ledger::{Alias, Differences, Ledger};
 use crate::graph::table::{Shelf, SpanTable};
 use crate::scan::{EdgeKind, Flags, NO_NODE, NodeKind, Role, Sighting};
 use std::sync::Arc;
@@ -440,11 +440,15 @@ impl Shard {
     pub fn take_changes(&mut self) -> Changes {
         self.stats.spans = self.table.len() as u64;
         self.stats.capacity = (self.table.len() + self.table.room()) as u64;
-        let (nodes, edges) = self.ledger.take();
+        let Differences {
+            nodes,
+            edges,
+            aliases,
+        } = self.ledger.take();
         Changes {
             nodes,
             edges,
-            aliases: self.ledger.take_aliases(),
+            aliases,
             stats: self.stats,
         }
     }

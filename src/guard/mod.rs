@@ -147,10 +147,10 @@ impl Guard {
         totals: &mut Totals,
         changes: impl IntoIterator<Item = &'c Changes>,
     ) -> bool {
-        // all of them are taken in, also after the first that brings something
-        let has_changed = changes
-            .into_iter()
-            .fold(false, |any, changes| totals.absorb(changes) || any);
+        let mut has_changed = false;
+        for changes in changes {
+            has_changed |= totals.absorb(changes);
+        }
         if has_changed {
             self.publish(totals);
         }

@@ -52,10 +52,10 @@ impl<'a> Facts<'a> {
                 _ => return,
             }
         } else {
-            let read = if slot == Slot::FinishReasons {
-                worst_reason(*value)
-            } else {
-                number(value)
+            let read = match slot {
+                Slot::FinishReasons => worst_reason(*value),
+                Slot::Ours => Some(1),
+                _ => number(value),
             };
             match read {
                 Some(number) => self.numbers[at - TEXTS] = number,

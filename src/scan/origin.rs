@@ -61,7 +61,7 @@ impl Origins {
                 continue;
             };
             if let ValueView::Str(value) = attribute.value()
-                && !(is_older && !words[at].is_empty())
+                && (!is_older || words[at].is_empty())
             {
                 words[at] = value;
             }

@@ -355,114 +355,98 @@ fn spans_without_ids_and_pending_spans_are_skipped() {
     assert_eq!(see(BOT, &pending).err(), Some(Skip::Ignored));
 }
 
+/// The outcome of a span with these attributes, status code, kind and exception.
+fn outcome(attributes: Vec<KeyValue>, status: i32, kind: i32, exception: Option<&str>) -> Outcome {
+    let mut span = span("x", attributes);
+    span.kind = kind;
+    span.status = Some(Status {
+        code: status,
+        ..Status::default()
+    });
+    let event = |exception| Event {
+        name: "exception".into(),
+        attributes: vec![text("exception.type", exception)],
+        ..Event::default()
+    };
+    span.events = exception.map(event).into_iter().collect();
+    see(BOT, &span)
+        .map(|seen| seen.sighting.outcome)
+        .unwrap_or_else(|skip| panic!("{skip:?}"))
+}
+
 /// Section 7, row by row as case C-61 of the specification.
 #[test]
 fn outcomes_are_read() {
-    let outcome = |attributes: Vec<KeyValue>, status: i32, kind: i32, event: Option<&str>| {
-        let mut span = span("x", attributes);
-        span.kind = kind;
-        span.status = Some(Status {
-            code: status,
-            ..Status::default()
-        });
-        span.events = event
-            .map(|exception| Event {
-                name: "exception".into(),
-                attributes: vec![text("exception.type", exception)],
-                ..Event::default()
-            })
-            .into_iter()
-            .collect();
-        see(BOT, &span)
-            .map(|seen| seen.sighting.outcome)
-            .unwrap_or_else(|skip| panic!("{skip:?}"))
+    let said = |key, value, status| outcome(vec![text(key, value)], status, 0, None);
+    for (key, value, status, expected) in [
+        ("error.type", "ValueError", 0, Outcome::Error),
+        ("error.type", "ValueError", 1, Outcome::Ok),
+        ("error.type", "openai.RateLimitError", 2, Outcome::Throttled),
+        ("error.type", "429", 2, Outcome::Throttled),
+        ("error.type", "httpx.ReadTimeout", 2, Outcome::Timeout),
+        (
+            "error.type",
+            "asyncio.CancelledError",
+            2,
+            Outcome::Cancelled,
+        ),
+        ("error.type", "tool_error", 2, Outcome::Error),
+        ("http.status_code", "503", 0, Outcome::Error),
+        ("gen_ai.tool.status", "error", 0, Outcome::Error),
+        ("gen_ai.task.status", "failure", 0, Outcome::Error),
+        ("langfuse.observation.level", "ERROR", 0, Outcome::Error),
+        (
+            "guardrail_status",
+            "guardrail_intervened",
+            2,
+            Outcome::Blocked,
+        ),
+        ("a2a.task.state", "TASK_STATE_FAILED", 0, Outcome::Error),
+        (
+            "a2a.task.state",
+            "TASK_STATE_INPUT_REQUIRED",
+            0,
+            Outcome::Ok,
+        ),
+        (
+            "gen_ai.response.finish_reasons",
+            "['error']",
+            0,
+            Outcome::Error,
+        ),
+    ] {
+        assert_eq!(said(key, value, status), expected, "{key}={value} {status}");
+    }
+    let reasons = |words: &[&str]| {
+        outcome(
+            vec![list("gen_ai.response.finish_reasons", words)],
+            0,
+            0,
+            None,
+        )
     };
-    let plain = |key, value, status| outcome(vec![text(key, value)], status, 0, None);
+    assert_eq!(reasons(&["content_filter"]), Outcome::Ok);
+    assert_eq!(reasons(&["stop", "error"]), Outcome::Error);
+    let flag = |key, value, status| outcome(vec![bit(key, value)], status, 0, None);
+    assert_eq!(flag("gen_ai.tool.success", false, 1), Outcome::Ok);
+    assert_eq!(
+        flag("gen_ai.guardrail.triggered", true, 0),
+        Outcome::Blocked
+    );
+}
+
+/// O-06 and O-11, and the control flow of O-15.
+#[test]
+fn http_codes_count_by_side_and_events_do_not_fail_alone() {
+    let http = |code, kind| outcome(vec![int("http.response.status_code", code)], 0, kind, None);
+    assert_eq!(http(429, 3), Outcome::Throttled);
+    assert_eq!(http(404, 2), Outcome::Ok);
+    assert_eq!(http(504, 2), Outcome::Timeout);
+    let thrown = |exception, status| outcome(vec![], status, 0, Some(exception));
+    assert_eq!(thrown("langgraph.errors.ParentCommand", 2), Outcome::Ok);
+    assert_eq!(thrown("KeyboardInterrupt", 2), Outcome::Error);
+    assert_eq!(thrown("ValueError", 0), Outcome::Ok);
     assert_eq!(outcome(vec![], 0, 0, None), Outcome::Ok);
-    assert_eq!(plain("error.type", "ValueError", 0), Outcome::Error);
-    assert_eq!(plain("error.type", "ValueError", 1), Outcome::Ok);
-    assert_eq!(
-        plain("error.type", "openai.RateLimitError", 2),
-        Outcome::Throttled
-    );
-    assert_eq!(plain("error.type", "429", 2), Outcome::Throttled);
-    assert_eq!(
-        outcome(vec![int("http.response.status_code", 429)], 0, 3, None),
-        Outcome::Throttled
-    );
-    assert_eq!(plain("http.status_code", "503", 0), Outcome::Error);
-    assert_eq!(
-        outcome(vec![int("http.response.status_code", 404)], 0, 2, None),
-        Outcome::Ok
-    );
-    assert_eq!(
-        outcome(vec![int("http.response.status_code", 504)], 0, 2, None),
-        Outcome::Timeout
-    );
-    assert_eq!(
-        plain("error.type", "httpx.ReadTimeout", 2),
-        Outcome::Timeout
-    );
-    assert_eq!(
-        plain("error.type", "asyncio.CancelledError", 2),
-        Outcome::Cancelled
-    );
-    assert_eq!(plain("gen_ai.tool.status", "error", 0), Outcome::Error);
-    assert_eq!(
-        outcome(vec![bit("gen_ai.tool.success", false)], 1, 0, None),
-        Outcome::Ok
-    );
-    assert_eq!(
-        outcome(vec![bit("gen_ai.guardrail.triggered", true)], 0, 0, None),
-        Outcome::Blocked
-    );
-    assert_eq!(
-        plain("guardrail_status", "guardrail_intervened", 2),
-        Outcome::Blocked
-    );
-    assert_eq!(
-        plain("a2a.task.state", "TASK_STATE_FAILED", 0),
-        Outcome::Error
-    );
-    assert_eq!(
-        plain("a2a.task.state", "TASK_STATE_INPUT_REQUIRED", 0),
-        Outcome::Ok
-    );
-    assert_eq!(
-        outcome(
-            vec![list("gen_ai.response.finish_reasons", &["content_filter"])],
-            0,
-            0,
-            None
-        ),
-        Outcome::Ok
-    );
-    assert_eq!(
-        outcome(
-            vec![list("gen_ai.response.finish_reasons", &["stop", "error"])],
-            0,
-            0,
-            None
-        ),
-        Outcome::Error
-    );
-    assert_eq!(
-        plain("gen_ai.response.finish_reasons", "['error']", 0),
-        Outcome::Error
-    );
-    assert_eq!(
-        outcome(vec![], 2, 0, Some("langgraph.errors.ParentCommand")),
-        Outcome::Ok
-    );
-    assert_eq!(
-        outcome(vec![], 2, 0, Some("KeyboardInterrupt")),
-        Outcome::Error
-    );
-    assert_eq!(
-        outcome(vec![], 0, 0, Some("ValueError")),
-        Outcome::Ok,
-        "an event alone is no failure"
-    );
 }
 
 /// T-01, T-02, T-07.

@@ -9,7 +9,6 @@
 
 use super::Core;
 use super::inbox::Delivery;
-use crate::base::Nanos;
 use crate::graph::{Changes, Totals};
 use crate::guard::Settler;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select};
@@ -87,10 +86,7 @@ fn serve(
                 Err(_) => inbox = never(),
             },
             recv(asked) -> question => match question {
-                Ok(Question::Changes(answer)) => {
-                    // nobody waits any more: the next question brings it, for what was taken is put into the answer only
-                    reply(&answer, settler.collect(core.now()));
-                }
+                Ok(Question::Changes(answer)) => reply(&answer, settler.collect(core.now())),
                 Ok(Question::Last(answer)) => {
                     for delivery in inbox.try_iter() {
                         settler.settle(&delivery.sightings, core.now());
@@ -113,10 +109,8 @@ fn reply(answer: &Sender<Changes>, changes: Changes) {
 /// The tick's thread.
 fn tick(core: &Core, questions: &[Sender<Question>], stopped: &Receiver<()>) {
     let mut totals = core.guard.totals();
-    let mut next = core.now();
     loop {
-        next = next.plus(core.tick_interval).max(core.now());
-        let is_last = match stopped.recv_timeout(wait(core.now(), next)) {
+        let is_last = match stopped.recv_timeout(core.tick_interval) {
             Err(RecvTimeoutError::Timeout) => false,
             Ok(()) | Err(RecvTimeoutError::Disconnected) => true,
         };
@@ -125,10 +119,6 @@ fn tick(core: &Core, questions: &[Sender<Question>], stopped: &Receiver<()>) {
             return;
         }
     }
-}
-
-fn wait(now: Nanos, next: Nanos) -> Duration {
-    next.since(now)
 }
 
 /// Asks all shards at once, then publishes what they answer.
