@@ -14,6 +14,7 @@ mod counts;
 mod entry;
 mod interner;
 mod ledger;
+mod reading;
 mod shard;
 mod snapshot;
 mod table;

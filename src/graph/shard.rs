@@ -19,8 +19,9 @@ use crate::graph::counts::Counts;
 use crate::graph::entry::{Context, Counted, Entry, NONE, Slot, Standing};
 use crate::graph::interner::{EdgeKey, Interner};
 use crate::graph::ledger::{Alias, Differences, Ledger};
+use crate::graph::reading::{self, Reading};
 use crate::graph::table::{Shelf, SpanTable};
-use crate::scan::{EdgeKind, Flags, NO_NODE, NodeKind, Role, Sighting};
+use crate::scan::{NO_NODE, Role, Sighting};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,16 +76,6 @@ pub struct Changes {
     pub aliases: Vec<(Alias, i64)>,
     /// The shard's numbers as they stand.
     pub stats: ShardStats,
-}
-
-/// What a span comes to where it stands.
-enum Reading {
-    Nothing,
-    Call(EdgeKey),
-    Entry,
-    Declared,
-    Handoff(EdgeKey),
-    Alias(Alias),
 }
 
 /// How often a span may come to itself before its loop is cut open.
@@ -321,19 +312,7 @@ impl Shard {
     /// Which edge and node a span counts for (`span-conventions` §5).
     fn read(&self, slot: Slot) -> Reading {
         let entry = self.table.entry(slot);
-        if !entry.is_present || !entry.seen.bears_node() {
-            return Reading::Nothing;
-        }
-        let (seen, context) = (&entry.seen, &entry.context);
-        match seen.role {
-            Role::Declare => Reading::Declared,
-            Role::Handoff => read_handoff(seen, context),
-            Role::Model if self.is_inner_model(slot) => Reading::Nothing,
-            Role::Model => read_call(entry.call.node, seen, context),
-            Role::Actor if entry.is_default_wrapper() => Reading::Nothing,
-            Role::Actor | Role::Leaf => read_call(seen.node, seen, context),
-            _ => Reading::Nothing,
-        }
+        reading::of(entry, self.is_inner_model(slot))
     }
 
     /// Stops waiting for what is missing in a trace (B-04, B-09).
@@ -478,73 +457,4 @@ fn add(counts: &mut Counts, entry: &Entry, standing: Standing, sign: i64) {
     if sign > 0 {
         counts.saw(seen.start, seen.end, seen.trace);
     }
-}
-
-/// A call of `node` (E-01 to E-03), from whoever runs it.
-fn read_call(node: NodeId, seen: &Sighting, context: &Context) -> Reading {
-    let is_decider = matches!(seen.kind, NodeKind::Agent | NodeKind::Workflow);
-    let is_namesake = context.actor != NO_NODE && context.name == seen.name && seen.name != 0;
-    if is_decider && is_namesake && context.actor != node {
-        // N-15: workflow and agent of one name, one right inside the other. E-17: a tool and the agent that it runs.
-        let is_one = match context.kind {
-            NodeKind::Agent | NodeKind::Workflow => context.service == seen.service,
-            NodeKind::Tool => true,
-            _ => false,
-        };
-        if is_one {
-            return Reading::Alias(Alias {
-                outer: context.actor,
-                inner: node,
-            });
-        }
-    }
-    let (actor, kind) = source(seen, context, is_decider);
-    if actor == node {
-        return Reading::Nothing; // a wrapper
-    }
-    if context.is_root && (is_decider || seen.kind == NodeKind::McpServer) {
-        return Reading::Entry;
-    }
-    Reading::Call(EdgeKey {
-        from: actor,
-        to: node,
-        kind: seen.kind.edge_from(kind),
-    })
-}
-
-/// Who calls: the structure if it ends at someone who decides or acts, else the owner that the span names, else what the
-/// structure ended at, else the service.
-fn source(seen: &Sighting, context: &Context, is_decider: bool) -> (NodeId, NodeKind) {
-    let is_found = context.actor != NO_NODE;
-    let is_weak = !is_found || matches!(context.kind, NodeKind::Workflow | NodeKind::Service);
-    if is_weak && !is_decider && seen.hint != NO_NODE {
-        return (seen.hint, NodeKind::Agent);
-    }
-    if is_found {
-        (context.actor, context.kind)
-    } else {
-        (seen.service, NodeKind::Service)
-    }
-}
-
-/// E-10: control passes from the agent that the span names, else from whoever runs it.
-fn read_handoff(seen: &Sighting, context: &Context) -> Reading {
-    let (actor, _) = if seen.hint == NO_NODE {
-        source(seen, context, false)
-    } else {
-        (seen.hint, NodeKind::Agent)
-    };
-    if actor == seen.node {
-        return Reading::Nothing;
-    }
-    let returns = seen.flags.has(Flags::RETURNS);
-    Reading::Handoff(EdgeKey {
-        from: actor,
-        to: seen.node,
-        kind: if returns {
-            EdgeKind::Delegates
-        } else {
-            EdgeKind::HandsOff
-        },
-    })
 }
