@@ -73,6 +73,24 @@ pub(super) struct Known<'a> {
     pub(super) connectors: BTreeMap<&'a ComponentId, (&'static [Signal], &'static [Signal])>,
 }
 
+impl Known<'_> {
+    /// The signals with which a component works at a place of a pipeline; `None` if none is defined.
+    fn signals(&self, key: &str, id: &ComponentId) -> Option<&'static [Signal]> {
+        let connector = self.connectors.get(id).copied();
+        match key {
+            "receivers" => {
+                let gives = connector.map(|(_, outputs)| outputs);
+                self.receivers.get(id).copied().or(gives)
+            }
+            "exporters" => {
+                let takes = connector.map(|(inputs, _)| inputs);
+                self.exporters.get(id).copied().or(takes)
+            }
+            _ => self.processors.get(id).copied(),
+        }
+    }
+}
+
 /// Reads `service.pipelines`, noting what does not fit.
 pub(super) fn read(
     section: &Section<'_>,
@@ -153,27 +171,15 @@ fn check(pipeline: &Pipeline, place: &Place, known: &Known<'_>, problems: &mut P
             "name at least one under `exporters`",
         );
     }
-    let gives = |id: &ComponentId| known.connectors.get(id).map(|(_, outputs)| *outputs);
-    let takes = |id: &ComponentId| known.connectors.get(id).map(|(inputs, _)| *inputs);
-    let roles: [(
-        &str,
-        &[ComponentId],
-        &dyn Fn(&ComponentId) -> Option<&'static [Signal]>,
-    ); 3] = [
-        ("receivers", &pipeline.receivers, &|id| {
-            known.receivers.get(id).copied().or_else(|| gives(id))
-        }),
-        ("processors", &pipeline.processors, &|id| {
-            known.processors.get(id).copied()
-        }),
-        ("exporters", &pipeline.exporters, &|id| {
-            known.exporters.get(id).copied().or_else(|| takes(id))
-        }),
+    let roles = [
+        ("receivers", &pipeline.receivers),
+        ("processors", &pipeline.processors),
+        ("exporters", &pipeline.exporters),
     ];
-    for (key, ids, signals_of) in roles {
+    for (key, ids) in roles {
         for id in ids {
             let place = place.below(key);
-            match signals_of(id) {
+            match known.signals(key, id) {
                 None => problems.error(
                     place,
                     format!("`{id}` is not defined"),

@@ -62,7 +62,7 @@ const OVERFLOW: MetricDef = MetricDef::counter(
 .labels(&["connector", "what"]);
 
 /// Every definition, for the inventory.
-pub(crate) const DEFINITIONS: &[&MetricDef] = &[
+pub const DEFINITIONS: &[&MetricDef] = &[
     &NODES,
     &EDGES,
     &SPANS,

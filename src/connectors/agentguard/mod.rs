@@ -13,7 +13,7 @@
 
 mod config;
 mod inbox;
-mod metrics;
+pub mod metrics;
 #[cfg(test)]
 mod tests;
 mod threads;

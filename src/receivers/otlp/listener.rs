@@ -37,7 +37,7 @@ pub(super) enum Protocol {
     /// HTTP/2 with OTLP/gRPC.
     Grpc,
     /// HTTP/1.1 and HTTP/2 with OTLP/HTTP.
-    Http(HttpSettings),
+    Http(Box<HttpSettings>),
 }
 
 /// How connections are treated.

@@ -115,7 +115,7 @@ impl Parts<'_> {
             max_age_grace: None,
             max_idle: unless_zero(http.idle_timeout),
         };
-        let protocol = Protocol::Http(http::HttpSettings::of(http, paths));
+        let protocol = Protocol::Http(Box::new(http::HttpSettings::of(http, paths)));
         (
             http.endpoint_or(4318),
             self.listener("http", protocol, http.max_request_body_size, settings),
