@@ -13,8 +13,10 @@
 mod batch;
 mod component;
 pub mod compression;
+mod consumers;
 mod delivery;
 mod factory;
+mod parcel;
 mod partial;
 mod queue;
 mod reservation;
@@ -31,6 +33,6 @@ pub use factory::{
 };
 pub use partial::PartialSuccess;
 pub use queue::{Queue, QueueSettings, Queued, Sizer, Slot};
-pub use reservation::{Completion, Held, Outcome, Reservation};
+pub use reservation::{Completion, Held, Obstacle, Outcome, Reservation};
 pub use retry::{Backoff, RetrySettings};
 pub use verdict::{Cause, Verdict};
