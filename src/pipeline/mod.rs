@@ -21,6 +21,10 @@ mod partial;
 mod queue;
 mod reservation;
 mod retry;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 pub use batch::Batch;
