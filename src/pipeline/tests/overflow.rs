@@ -128,9 +128,9 @@ async fn who_came_first_goes_first_also_with_a_large_batch() {
 async fn waiting_holds_no_place_elsewhere_so_nothing_stands_still() {
     let one = Bench::start("one_way", blocking(), requests(1), []).await;
     let two = Bench::start("other_way", blocking(), requests(1), []).await;
-    for bench in [&one, &two] {
-        bench.exporter.afterwards(Act::TakeAfter(SECOND / 10));
-    }
+    // at different speeds, so that one place is free while the other is not
+    one.exporter.afterwards(Act::TakeAfter(SECOND / 10));
+    two.exporter.afterwards(Act::TakeAfter(SECOND / 7));
     let forwards: Arc<dyn Consumer> = Arc::new(Fanout(vec![input(&one), input(&two)]));
     let backwards: Arc<dyn Consumer> = Arc::new(Fanout(vec![input(&two), input(&one)]));
     let senders: Vec<_> = (0..40)
