@@ -53,7 +53,7 @@ impl ConfigArguments {
         let (document, mut problems) = self.load();
         let plan = Plan::read(&document, &mut problems);
         if !problems.is_empty() {
-            terminal::say(&problems.to_string());
+            terminal::say(problems.to_string().trim_end());
         }
         if problems.has_errors() {
             Err(Exit::Config)
@@ -104,7 +104,7 @@ impl PrintConfigCommand {
     pub(super) fn execute(&self) -> anyhow::Result<Exit> {
         let (document, problems) = self.config.load();
         if problems.has_errors() {
-            terminal::say(&problems.to_string());
+            terminal::say(problems.to_string().trim_end());
             return Ok(Exit::Config);
         }
         print!("{}", document.to_yaml(!self.unmasked));
