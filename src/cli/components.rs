@@ -18,6 +18,9 @@ enum Output {
 
 /// `agentguard components`
 #[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  agentguard components
+  agentguard components --output json | jq -r '.exporters[].type'")]
 pub struct ComponentsCommand {
     /// How to print.
     #[arg(long, value_enum, default_value_t)]

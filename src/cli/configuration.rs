@@ -19,7 +19,7 @@ pub(super) struct ConfigArguments {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Accepted as the Collector's operator passes it; no feature here depends on a gate.
-    #[arg(long, value_name = "GATES", hide = true)]
+    #[arg(long, value_name = "GATES", hide = true, allow_hyphen_values = true)]
     feature_gates: Vec<String>,
     /// Sources merged over all others; a command's own.
     #[arg(skip)]
@@ -53,7 +53,7 @@ impl ConfigArguments {
         let (document, mut problems) = self.load();
         let plan = Plan::read(&document, &mut problems);
         if !problems.is_empty() {
-            terminal::say(&problems.to_string());
+            terminal::say(problems.to_string().trim_end());
         }
         if problems.has_errors() {
             Err(Exit::Config)
@@ -73,6 +73,11 @@ fn set_as_yaml(set: &str) -> String {
 
 /// `agentguard validate`
 #[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  agentguard validate --config agentguard.yaml
+  agentguard validate --config base.yaml --config site.yaml --set service.telemetry.logs.level=debug
+
+Warnings leave the exit code 0; mistakes make it 78.")]
 pub struct ValidateCommand {
     #[command(flatten)]
     config: ConfigArguments,
@@ -92,6 +97,9 @@ impl ValidateCommand {
 
 /// `agentguard print-config`
 #[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  agentguard print-config                              the built-in configuration
+  agentguard print-config --config agentguard.yaml     your own, as it is after merging and expanding")]
 pub struct PrintConfigCommand {
     #[command(flatten)]
     config: ConfigArguments,
@@ -104,7 +112,7 @@ impl PrintConfigCommand {
     pub(super) fn execute(&self) -> anyhow::Result<Exit> {
         let (document, problems) = self.config.load();
         if problems.has_errors() {
-            terminal::say(&problems.to_string());
+            terminal::say(problems.to_string().trim_end());
             return Ok(Exit::Config);
         }
         print!("{}", document.to_yaml(!self.unmasked));

@@ -14,6 +14,9 @@ const LIMIT: usize = 64 << 10;
 
 /// `agentguard health`
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  agentguard health                                    exit code 0 if the daemon is well, 1 if not
+  agentguard health --url http://127.0.0.1:13133/ready --timeout 1")]
 pub struct HealthCommand {
     /// The health extension's address.
     #[arg(long, default_value = "http://127.0.0.1:13133/")]

@@ -58,7 +58,7 @@ pub struct Arguments {
 }
 
 const EXAMPLES: &str = "Examples:
-  agentguard demo                                  a daemon with the built-in configuration, and traffic to look at
+  agentguard demo                                  a recorded program to look at, in a daemon
   agentguard run                                   the built-in configuration: OTLP on 4317 and 4318
   agentguard run --config agentguard.yaml          your own, as you would write it for a Collector
   agentguard validate --config agentguard.yaml     every mistake in it, with file and line

@@ -13,11 +13,17 @@ use std::time::Duration;
 
 /// `agentguard run`
 #[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  agentguard run                                       the built-in configuration: OTLP on 4317 and 4318
+  agentguard run --config agentguard.yaml              your own
+  agentguard run --config base.yaml --config site.yaml --set exporters.debug.verbosity=detailed
+
+SIGINT or SIGTERM stops it: what is queued is sent, within the time given. A second signal ends it at once.")]
 pub struct RunCommand {
     #[command(flatten)]
     config: ConfigArguments,
-    /// How our own logs are written, whatever the configuration says.
-    #[arg(long, value_enum)]
+    /// How our own logs are written, `text` or `json`, whatever the configuration says.
+    #[arg(long, value_name = "FORMAT")]
     pub(super) log_format: Option<LogEncoding>,
     /// Seconds that a stop may take; what is queued then is dropped and counted.
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]

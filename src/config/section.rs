@@ -48,15 +48,25 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// The value at a dotted path (`keepalive.server_parameters`), or an absent section placed as near as possible.
+    /// The value at a dotted path (`keepalive.server_parameters`, `actions[2].key`), or an absent section placed as near as
+    /// possible.
     #[must_use]
     pub fn at(&self, path: &str) -> Section<'a> {
-        path.split('.').fold(self.clone(), |section, key| {
+        path.split('.').fold(self.clone(), |section, step| {
+            let (key, index) = match step.strip_suffix(']').and_then(|step| step.split_once('[')) {
+                Some((key, index)) => (key, index.parse::<usize>().ok()),
+                None => (step, None),
+            };
             let absent = || Section {
                 node: None,
-                place: section.place.below(key),
+                place: section.place.below(step),
             };
-            section.get(key).unwrap_or_else(absent)
+            let found = section.get(key);
+            let found = match index {
+                Some(index) => found.and_then(|list| list.items().nth(index)),
+                None => found,
+            };
+            found.unwrap_or_else(absent)
         })
     }
 

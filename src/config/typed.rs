@@ -304,9 +304,12 @@ impl de::Error for Failure {
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        let help = match nearest(variant, expected.iter().copied()) {
+        // the other spellings that are accepted are not those to suggest
+        let is_plain = |name: &&str| !name.is_empty() && !name.contains(char::is_uppercase);
+        let plain: Vec<&str> = expected.iter().copied().filter(is_plain).collect();
+        let help = match nearest(variant, plain.iter().copied()) {
             Some(known) => format!("did you mean `{known}`?"),
-            None => format!("known: {}", expected.join(", ")),
+            None => format!("known: {}", plain.join(", ")),
         };
         Failure::new(format!("`{variant}` is not known here"), help)
     }

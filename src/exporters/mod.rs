@@ -6,3 +6,4 @@ mod delivery;
 pub mod file;
 pub mod otlp;
 pub mod otlphttp;
+mod outgoing;

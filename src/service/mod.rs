@@ -12,6 +12,8 @@ mod components;
 mod pipelines;
 mod plan;
 mod run;
+#[cfg(test)]
+mod tests;
 
 pub use build::Service;
 pub use components::{CONNECTORS, EXPORTERS, EXTENSIONS, PROCESSORS, RECEIVERS};

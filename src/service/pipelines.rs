@@ -71,6 +71,17 @@ pub(super) struct Known<'a> {
     pub(super) exporters: BTreeMap<&'a ComponentId, &'static [Signal]>,
     /// Connectors: what they take, what they give.
     pub(super) connectors: BTreeMap<&'a ComponentId, (&'static [Signal], &'static [Signal])>,
+    /// The whole document: a component that is written there with a mistake was spoken of already.
+    pub(super) root: &'a Section<'a>,
+}
+
+impl Known<'_> {
+    /// Whether a component is written in a section, or among the connectors, though its type may not exist.
+    fn is_written(&self, id: &str, key: &str) -> bool {
+        let sections = [key, "connectors"].into_iter();
+        let mut sections = sections.filter(|section| key != "processors" || *section == key);
+        sections.any(|section| self.root.at(section).get(id).is_some())
+    }
 }
 
 impl Known<'_> {
@@ -97,7 +108,7 @@ pub(super) fn read(
     known: &Known<'_>,
     problems: &mut Problems,
 ) -> Vec<Pipeline> {
-    let mut pipelines = Vec::new();
+    let mut pipelines: Vec<Pipeline> = Vec::new();
     for (key, section) in section.entries() {
         let id = match key.parse::<PipelineId>() {
             Ok(id) => id,
@@ -114,48 +125,52 @@ pub(super) fn read(
             continue;
         };
         let pipeline = Pipeline {
-            receivers: ids(&config.receivers, &section, "receivers", problems),
-            processors: ids(&config.processors, &section, "processors", problems),
-            exporters: ids(&config.exporters, &section, "exporters", problems),
+            receivers: ids(&config.receivers, &section.at("receivers"), problems),
+            processors: ids(&config.processors, &section.at("processors"), problems),
+            exporters: ids(&config.exporters, &section.at("exporters"), problems),
             id,
         };
-        check(&pipeline, section.place(), known, problems);
+        check(&pipeline, &section, known, problems);
         pipelines.push(pipeline);
     }
     if pipelines.is_empty() && !problems.has_errors() {
         let help = "add for example `traces: {receivers: [otlp], exporters: [debug]}`";
         problems.error(section.place().clone(), "no pipeline is defined", help);
     }
-    check_connectors(&pipelines, known, section.place(), problems);
+    check_connectors(&pipelines, known, section, problems);
     pipelines
 }
 
-fn ids(
-    names: &[String],
-    section: &Section<'_>,
-    key: &str,
-    problems: &mut Problems,
-) -> Vec<ComponentId> {
+/// The ids of a list, each once; `list` is to point at.
+fn ids(names: &[String], list: &Section<'_>, problems: &mut Problems) -> Vec<ComponentId> {
     let mut seen = BTreeSet::new();
     let mut ids = Vec::new();
-    for name in names {
+    for (name, item) in names.iter().zip(list.items()) {
+        let place = item.place().clone();
         match name.parse::<ComponentId>() {
             Ok(id) if seen.insert(id.clone()) => ids.push(id),
             Ok(id) => {
                 let message = format!("`{id}` stands twice");
-                problems.error(
-                    section.place().below(key),
-                    message,
-                    "name each component once in a pipeline",
-                );
+                problems.error(place, message, "name each component once in a pipeline");
             }
-            Err(message) => problems.error(section.place().below(key), message, ""),
+            Err(message) => problems.error(place, message, ""),
         }
     }
     ids
 }
 
-fn check(pipeline: &Pipeline, place: &Place, known: &Known<'_>, problems: &mut Problems) {
+/// Where in a list a component is named.
+fn place_in(list: &Section<'_>, id: &ComponentId) -> Place {
+    let is_named = |item: &Section<'_>| {
+        item.as_str()
+            .is_some_and(|text| text.parse().as_ref() == Ok(id))
+    };
+    let item = list.items().find(is_named);
+    item.map_or_else(|| list.place().clone(), |item| item.place().clone())
+}
+
+fn check(pipeline: &Pipeline, section: &Section<'_>, known: &Known<'_>, problems: &mut Problems) {
+    let place = section.place();
     let signal = pipeline.id.signal;
     if pipeline.receivers.is_empty() {
         problems.error(
@@ -178,8 +193,9 @@ fn check(pipeline: &Pipeline, place: &Place, known: &Known<'_>, problems: &mut P
     ];
     for (key, ids) in roles {
         for id in ids {
-            let place = place.below(key);
+            let place = place_in(&section.at(key), id);
             match known.signals(key, id) {
+                None if known.is_written(&id.to_string(), key) => {}
                 None => problems.error(
                     place,
                     format!("`{id}` is not defined"),
@@ -214,6 +230,7 @@ fn help_for(id: &ComponentId, key: &str, known: &Known<'_>) -> String {
         .collect();
     match nearest(&id.to_string(), names.iter().map(String::as_str)) {
         Some(name) => format!("did you mean `{name}`?"),
+        None if key == "processors" => "define it under `processors:` at the top level".to_owned(),
         None => format!("define it under `{key}:` (or `connectors:`) at the top level"),
     }
 }
@@ -222,30 +239,34 @@ fn help_for(id: &ComponentId, key: &str, known: &Known<'_>) -> String {
 fn check_connectors(
     pipelines: &[Pipeline],
     known: &Known<'_>,
-    place: &Place,
+    section: &Section<'_>,
     problems: &mut Problems,
 ) {
+    let place_of = |id: &PipelineId| section.get(&id.to_string());
     for connector in known.connectors.keys() {
         let fed = pipelines.iter().any(|p| p.exporters.contains(connector));
-        let read = pipelines.iter().any(|p| p.receivers.contains(connector));
-        if read && !fed {
+        let read = pipelines.iter().find(|p| p.receivers.contains(connector));
+        if let Some(pipeline) = read.filter(|_| !fed) {
+            let list = place_of(&pipeline.id).map(|section| section.at("receivers"));
+            let place = list.map_or_else(
+                || section.place().clone(),
+                |list| place_in(&list, connector),
+            );
             let message =
                 format!("connector `{connector}` is a receiver, but no pipeline exports to it");
             problems.error(
-                place.clone(),
+                place,
                 message,
                 "name it under `exporters` of the pipeline before it",
             );
         }
     }
     if let Some(path) = find_cycle(pipelines, known) {
+        let first = path.first().and_then(|id| place_of(id));
+        let place = first.map_or_else(|| section.place().clone(), |first| first.place().clone());
         let names: Vec<_> = path.iter().map(ToString::to_string).collect();
         let message = format!("pipelines form a cycle: {}", names.join(" → "));
-        problems.error(
-            place.clone(),
-            message,
-            "take a connector out of one of them",
-        );
+        problems.error(place, message, "take a connector out of one of them");
     }
 }
 

@@ -94,6 +94,8 @@ impl Plan {
         plan.check_ambiguous(&root, problems);
         match root.get("service") {
             Some(service) => plan.read_service(&root, &service, problems),
+            // a file that could not be read was spoken of already
+            None if root.entries().next().is_none() && problems.has_errors() => {}
             None => problems.error(
                 root.place().clone(),
                 "there is no `service` section",
@@ -110,8 +112,9 @@ impl Plan {
                 .parse(TelemetryConfig::IGNORED, problems)
                 .unwrap_or_default();
         }
+        let before = problems.errors().len();
         let pipelines = match service.get("pipelines") {
-            Some(section) => pipelines::read(&section, &self.known(), problems),
+            Some(section) => pipelines::read(&section, &self.known(root), problems),
             None => {
                 let place = service.place().clone();
                 problems.error(
@@ -122,13 +125,19 @@ impl Plan {
                 Vec::new()
             }
         };
-        let enabled = self.enabled_extensions(service, problems);
-        self.drop_unused(root, &pipelines, &enabled, problems);
+        let enabled = self.enabled_extensions(root, service, problems);
+        let mut unused = Problems::new();
+        self.drop_unused(root, &pipelines, &enabled, &mut unused);
+        // what a mistake in the service leaves unused would be no news
+        if problems.errors().len() == before {
+            problems.append(unused);
+        }
         self.pipelines = pipelines;
     }
 
-    fn known(&self) -> Known<'_> {
+    fn known<'a>(&'a self, root: &'a Section<'a>) -> Known<'a> {
         Known {
+            root,
             receivers: self
                 .receivers
                 .iter()
@@ -182,39 +191,36 @@ impl Plan {
 
     fn enabled_extensions(
         &self,
+        root: &Section<'_>,
         service: &Section<'_>,
         problems: &mut Problems,
     ) -> BTreeSet<ComponentId> {
         let mut enabled = BTreeSet::new();
-        let Some(section) = service.get("extensions") else {
-            return enabled;
-        };
+        let section = service.at("extensions");
         let names: Vec<String> = section.parse(&[], problems).unwrap_or_default();
-        for name in names {
+        for (name, item) in names.iter().zip(section.items()) {
+            let place = item.place().clone();
             let id = match name.parse::<ComponentId>() {
                 Ok(id) => id,
                 Err(message) => {
-                    problems.error(section.place().clone(), message, "");
+                    problems.error(place, message, "");
                     continue;
                 }
             };
-            if !self.extensions.iter().any(|planned| planned.id == id) {
-                let defined: Vec<String> = self
-                    .extensions
-                    .iter()
-                    .map(|planned| planned.id.to_string())
-                    .collect();
-                let help = match nearest(&name, defined.iter().map(String::as_str)) {
+            let is_planned = self.extensions.iter().any(|planned| planned.id == id);
+            if !is_planned && root.at("extensions").get(name).is_none() {
+                let defined = self.extensions.iter().map(|planned| planned.id.to_string());
+                let defined: Vec<String> = defined.collect();
+                let help = match nearest(name, defined.iter().map(String::as_str)) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => "define it under `extensions:` at the top level".to_owned(),
                 };
-                problems.error(
-                    section.place().clone(),
-                    format!("extension `{id}` is not defined"),
-                    help,
-                );
+                problems.error(place, format!("extension `{id}` is not defined"), help);
             }
-            enabled.insert(id);
+            if !enabled.insert(id) {
+                let message = format!("`{name}` stands twice");
+                problems.error(item.place().clone(), message, "name each extension once");
+            }
         }
         enabled
     }

@@ -16,13 +16,13 @@
 //! **Not here.** HTTP (the extension `health_check`), restarting (the owners).
 
 use crate::base::Nanos;
+use crate::base::sync::{AtomicU64, Ordering};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::task::Tasks;
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How something is.

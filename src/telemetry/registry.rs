@@ -373,7 +373,7 @@ fn unlinked<T>(def: &MetricDef, handle: prometheus::Result<T>) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use crate::base::sync::{AtomicU64, Ordering};
 
     const SPANS: MetricDef =
         MetricDef::counter("agentguard_test_spans_total", "Spans that a test made.")

@@ -106,12 +106,12 @@ impl GrpcClientConfig {
 
     /// Checks what the types cannot say; `at` is the exporter's section.
     pub fn validate(&self, at: &Section<'_>, problems: &mut Problems) {
-        let common = Common {
+        let shared = SharedKeys {
             headers: &self.headers,
             timeout: self.timeout,
             auth: self.auth.as_ref(),
         };
-        common.validate(at, problems);
+        shared.validate(at, problems);
         let target = check_endpoint(&self.endpoint, self.target(), at, problems);
         match target.map(|target| target.https) {
             Some(Some(true)) => refuse_https(at, problems),
@@ -196,12 +196,12 @@ impl HttpClientConfig {
 
     /// Checks what the types cannot say; `at` is the exporter's section.
     pub fn validate(&self, at: &Section<'_>, problems: &mut Problems) {
-        let common = Common {
+        let shared = SharedKeys {
             headers: &self.headers,
             timeout: self.timeout,
             auth: self.auth.as_ref(),
         };
-        common.validate(at, problems);
+        shared.validate(at, problems);
         let target = check_endpoint(&self.endpoint, self.target(), at, problems);
         if target.is_some_and(|target| target.https == Some(true)) {
             refuse_https(at, problems);
@@ -218,13 +218,13 @@ impl HttpClientConfig {
 }
 
 /// What both clients are checked for.
-struct Common<'a> {
+struct SharedKeys<'a> {
     headers: &'a Headers,
     timeout: Duration,
     auth: Option<&'a AuthConfig>,
 }
 
-impl Common<'_> {
+impl SharedKeys<'_> {
     fn validate(&self, at: &Section<'_>, problems: &mut Problems) {
         self.headers.validate(&at.at("headers"), problems);
         if self.timeout.is_zero() {

@@ -1,10 +1,10 @@
 //! What a person sees.
 
 use super::*;
+use crate::base::sync::{AtomicU64, Ordering};
 use crate::otlp::json;
 use bytes::Bytes;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A writer that can be looked into.
 #[derive(Clone, Default)]

@@ -3,12 +3,11 @@
 use super::{Connection, ConnectionSettings, OtlpExporter, call_headers};
 use crate::base::Problems;
 use crate::config::Section;
-use crate::config::fragments::{Compression, GrpcClientConfig};
+use crate::config::fragments::GrpcClientConfig;
 use crate::exporters::delivery::DeliveryConfig;
-use crate::pipeline::compression::Encoding;
+use crate::exporters::outgoing::{encoding, headers};
 use crate::pipeline::{BuildContext, DeliverySettings, Exporter, ExporterConfig, QueueSettings};
 use crate::telemetry::ExporterMetrics;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,26 +77,4 @@ impl OtlpExporterConfig {
             metrics,
         })
     }
-}
-
-/// The compression that a client's configuration names.
-pub(in crate::exporters) fn encoding(compression: Compression) -> Encoding {
-    match compression {
-        Compression::None => Encoding::Identity,
-        Compression::Gzip => Encoding::Gzip,
-        Compression::Zstd => Encoding::Zstd,
-    }
-}
-
-/// Configured headers as HTTP's; values stay out of logs.
-pub(in crate::exporters) fn headers<'a>(
-    configured: impl Iterator<Item = (&'a str, &'a crate::base::Secret)>,
-) -> anyhow::Result<HeaderMap> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in configured {
-        let mut value = HeaderValue::from_str(value.expose())?;
-        value.set_sensitive(true);
-        headers.insert(HeaderName::try_from(name)?, value);
-    }
-    Ok(headers)
 }

@@ -11,24 +11,16 @@ mod config;
 mod connection;
 mod reply;
 
+use crate::exporters::outgoing::USER_AGENT_VALUE;
 use crate::pipeline::compression::{Encoding, compress};
 use crate::pipeline::{BoxFuture, Cause, Component, Exporter, Outgoing, Verdict};
 use crate::telemetry::ExporterMetrics;
 use body::GrpcBody;
 pub use config::{OtlpExporterConfig, configure};
-pub(in crate::exporters) use config::{encoding, headers};
 use connection::{Connection, ConnectionSettings};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE, USER_AGENT};
 use hyper::{Request, Uri};
 use std::time::Duration;
-
-/// What an OTLP exporter says it is (OTLP specification, "User Agent").
-pub const USER_AGENT_VALUE: &str = concat!(
-    "AgentGuard/",
-    env!("CARGO_PKG_VERSION"),
-    " OTel-OTLP-Exporter-Rust/",
-    env!("CARGO_PKG_VERSION")
-);
 
 /// Sends requests to one endpoint over gRPC.
 pub struct OtlpExporter {

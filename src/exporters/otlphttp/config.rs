@@ -5,7 +5,7 @@ use crate::base::Problems;
 use crate::config::Section;
 use crate::config::fragments::HttpClientConfig;
 use crate::exporters::delivery::DeliveryConfig;
-use crate::exporters::otlp::{encoding, headers};
+use crate::exporters::outgoing::{encoding, headers};
 use crate::otlp::Signal;
 use crate::pipeline::{BuildContext, DeliverySettings, Exporter, ExporterConfig, QueueSettings};
 use crate::telemetry::{Clock, ExporterMetrics};

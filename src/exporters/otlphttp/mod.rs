@@ -5,7 +5,7 @@
 mod config;
 mod reply;
 
-use crate::exporters::otlp::USER_AGENT_VALUE;
+use crate::exporters::outgoing::USER_AGENT_VALUE;
 use crate::otlp::json;
 use crate::pipeline::compression::{Encoding, compress};
 use crate::pipeline::{BoxFuture, Cause, Component, Exporter, Outgoing, Verdict};

@@ -40,6 +40,9 @@ impl Default for HealthCheckConfig {
     }
 }
 
+const NO_BODIES: &str = "requests to it have no body that is read";
+const FIXED: &str = "connections are closed by a fixed rule";
+
 /// Paths that are ours whatever `path` is.
 pub(super) const OWN_PATHS: [&str; 3] = ["/live", "/ready", "/status"];
 
@@ -56,10 +59,22 @@ pub struct Mistake {
 
 impl HealthCheckConfig {
     /// Keys that the Collector has and that mean nothing here, with the reason.
-    pub const IGNORED: &'static [(&'static str, &'static str)] = &[(
-        "check_collector_pipeline",
-        "health follows every pipeline anyway; the Collector's own check does not work",
-    )];
+    pub const IGNORED: &'static [(&'static str, &'static str)] = &[
+        (
+            "check_collector_pipeline",
+            "health follows every pipeline anyway; the Collector's own check does not work",
+        ),
+        ("compression_algorithms", NO_BODIES),
+        ("cors", "pages of other origins are not told"),
+        ("idle_timeout", FIXED),
+        ("include_metadata", NO_BODIES),
+        ("keep_alives_enabled", FIXED),
+        ("max_request_body_size", NO_BODIES),
+        ("read_header_timeout", FIXED),
+        ("read_timeout", FIXED),
+        ("response_headers", "answers have no headers of yours"),
+        ("write_timeout", FIXED),
+    ];
 
     /// Every mistake.
     #[must_use]

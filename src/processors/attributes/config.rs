@@ -2,7 +2,7 @@
 
 use super::AttributesProcessor;
 use super::edit::{Actions, Deed, MAX_KEYS, Source};
-use crate::base::Problems;
+use crate::base::{Problems, nearest};
 use crate::config::Section;
 use crate::otlp::Signal;
 use crate::pipeline::{BuildContext, BuiltProcessor, Consumer, ProcessorConfig};
@@ -58,6 +58,9 @@ pub enum AttributeValue {
     /// Text.
     Str(String),
 }
+
+/// What can be done with an attribute.
+const ACTIONS: [&str; 4] = ["insert", "update", "upsert", "delete"];
 
 /// Something in the configuration that cannot be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,8 +154,10 @@ impl ActionConfig {
                 None
             }
             other => {
-                let what =
-                    format!("`{other}` is not supported; one of insert, update, upsert, delete");
+                let what = match nearest(other, ACTIONS) {
+                    Some(near) => format!("`{other}` is not known; did you mean `{near}`?"),
+                    None => format!("`{other}` is not supported; one of {}", ACTIONS.join(", ")),
+                };
                 note("action", &what);
                 None
             }
@@ -187,7 +192,7 @@ pub fn configure(
     let config: AttributesConfig = section.parse(&[], problems)?;
     let mistakes = config.mistakes();
     for mistake in &mistakes {
-        problems.error(section.place_of(&mistake.at), mistake.to_string(), "");
+        problems.error(section.place_of(&mistake.at), mistake.what.as_str(), "");
     }
     mistakes.is_empty().then(|| Box::new(config) as _)
 }

@@ -3,6 +3,7 @@
 use super::config::MemoryLimiterConfig;
 use super::level::{Level, Limits, Watermark};
 use super::metrics::MemoryLimiterMetrics;
+use crate::base::sync::{AtomicBool, AtomicU64, Ordering};
 use crate::otlp::Signal;
 use crate::pipeline::{Batch, BoxFuture, Cause, Component, Consumer, Reservation, Verdict};
 use crate::telemetry::health::{Heartbeat, ProbeGuard, Reading, Status};
@@ -10,7 +11,6 @@ use crate::telemetry::task::{self, Task};
 use crate::telemetry::{ProcessorMetrics, Telemetry, proc};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tracing::{error, info, warn};

@@ -96,11 +96,11 @@ pub(super) async fn read(
         }
         share.grow_to(n)?;
     }
-    let Some(first) = data(&mut body).await? else {
+    let Some(first) = next_piece(&mut body).await? else {
         return Ok(Bytes::new());
     };
     check(first.len(), limit, share)?;
-    let Some(second) = data(&mut body).await? else {
+    let Some(second) = next_piece(&mut body).await? else {
         return Ok(first);
     };
     check(first.len() + second.len(), limit, share)?;
@@ -114,7 +114,7 @@ pub(super) async fn read(
     drop(first);
     whole.extend_from_slice(&second);
     drop(second);
-    while let Some(next) = data(&mut body).await? {
+    while let Some(next) = next_piece(&mut body).await? {
         check(whole.len() + next.len(), limit, share)?;
         whole.extend_from_slice(&next);
     }
@@ -129,7 +129,7 @@ fn check(len: usize, limit: usize, share: &mut Share) -> Result<(), BodyError> {
 }
 
 /// The next piece of data; trailers and empty pieces are passed over.
-async fn data(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
+async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame.map_err(BodyError::Broken)?.into_data()
             && !data.is_empty()
