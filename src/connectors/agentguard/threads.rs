@@ -14,8 +14,8 @@ use crate::guard::Settler;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select};
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// Longest wait for a shard's answer; one that takes longer is asked again at the next tick.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,43 +31,48 @@ enum Question {
 /// The threads, until they are told to stop.
 pub(super) struct Threads {
     stop: Sender<()>,
-    tick: JoinHandle<()>,
-    shards: Vec<JoinHandle<()>>,
+    ended: oneshot::Receiver<()>,
 }
 
 impl Threads {
     /// Starts them.
     pub(super) fn start(core: &Arc<Core>, inboxes: Vec<Receiver<Delivery>>) -> io::Result<Threads> {
-        let mut shards = Vec::new();
         let mut questions = Vec::new();
         for (number, inbox) in inboxes.into_iter().enumerate() {
             let (ask, asked) = bounded(1);
             questions.push(ask);
             let settler = core.guard.settler();
             let core = Arc::clone(core);
-            shards.push(spawn(format!("shard-{number}"), move || {
-                serve(&core, settler, &inbox, &asked)
-            })?);
+            spawn(format!("agentguard/shard-{number}"), move || {
+                serve(&core, settler, &inbox, &asked);
+            })?;
         }
         let (stop, stopped) = bounded(1);
+        let (end, ended) = oneshot::channel();
         let core = Arc::clone(core);
-        let tick = spawn("tick".to_owned(), move || tick(&core, &questions, &stopped))?;
-        Ok(Threads { stop, tick, shards })
+        spawn("agentguard/tick".to_owned(), move || {
+            tick(&core, &questions, &stopped);
+            // an error: nobody listens after the deadline
+            end.send(()).unwrap_or_default();
+        })?;
+        Ok(Threads { stop, ended })
     }
 
-    /// Settles and publishes what is left, and ends them. Blocks.
-    pub(super) fn stop(self) {
+    /// Settles and publishes what is left, and ends them. Cancel-safe: they end on their own all the same.
+    pub(super) async fn stop(self) {
         drop(self.stop);
-        for thread in std::iter::once(self.tick).chain(self.shards) {
-            // a panic was reported where it happened
-            drop(thread.join());
-        }
+        // an error is a tick that panicked, which was reported where it happened
+        drop(self.ended.await);
     }
 }
 
-/// A named thread.
-fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name).spawn(work)
+/// Starts a named thread; it ends when it is told to, or with the process.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place here that spawns, for as long as there is no common one"
+)]
+fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    std::thread::Builder::new().name(name).spawn(work).map(drop)
 }
 
 /// A shard's thread.
