@@ -151,19 +151,19 @@ fn genai_operations_name_agents_models_and_tools() {
     is("x", &[(OP, "something_new")], Role::Neutral, "");
 }
 
-/// K-17, K-30, K-40.
+/// K-40.
 #[test]
-fn other_dialects_name_the_same_nodes() {
+fn openinference_names_the_same_nodes() {
     const OI: &str = "openinference.span.kind";
-    const TL: &str = "traceloop.span.kind";
+    let model = [
+        (OI, "LLM"),
+        ("llm.model_name", "gpt-4o"),
+        ("llm.provider", "azure"),
+        ("llm.system", "openai"),
+    ];
     is(
         "ChatOpenAI",
-        &[
-            (OI, "LLM"),
-            ("llm.model_name", "gpt-4o"),
-            ("llm.provider", "azure"),
-            ("llm.system", "openai"),
-        ],
+        &model,
         Role::Model,
         "model:azure.ai.openai/gpt-4o",
     );
@@ -186,6 +186,13 @@ fn other_dialects_name_the_same_nodes() {
         Role::Actor,
         "tool:bot/search",
     );
+}
+
+/// K-13, K-14, K-30, K-31.
+#[test]
+fn traceloop_and_pydantic_name_the_same_nodes() {
+    const TL: &str = "traceloop.span.kind";
+    const OP: (&str, &str) = ("gen_ai.operation.name", "invoke_agent");
     is("Head.agent", &[(TL, "agent")], Role::Actor, "agent:-/head");
     is(
         "read.tool",
@@ -193,51 +200,12 @@ fn other_dialects_name_the_same_nodes() {
         Role::Actor,
         "tool:bot/read",
     );
-    is(
-        "x.task",
-        &[(TL, "task"), ("gen_ai.operation.name", "invoke_agent")],
-        Role::Neutral,
-        "",
-    );
+    is("x.task", &[(TL, "task"), OP], Role::Neutral, "");
     is(
         "line.workflow",
-        &[(TL, "workflow"), ("gen_ai.operation.name", "invoke_agent")],
+        &[(TL, "workflow"), OP],
         Role::Actor,
         "workflow:-/line",
-    );
-    is(
-        "x",
-        &[
-            ("ai.operationId", "ai.toolCall"),
-            ("ai.toolCall.name", "menu"),
-        ],
-        Role::Actor,
-        "tool:bot/menu",
-    );
-    is(
-        "x",
-        &[
-            ("ai.operationId", "ai.generateText.doGenerate"),
-            ("ai.model.id", "gpt-4o"),
-            ("ai.model.provider", "openai.chat"),
-        ],
-        Role::Model,
-        "model:openai/gpt-4o",
-    );
-    is(
-        "x",
-        &[
-            ("ai.operationId", "ai.generateText"),
-            ("ai.telemetry.functionId", "router"),
-        ],
-        Role::Actor,
-        "agent:-/router",
-    );
-    is(
-        "x",
-        &[("ai.operationId", "ai.generateText")],
-        Role::Neutral,
-        "",
     );
     is(
         "agent run",
@@ -245,6 +213,30 @@ fn other_dialects_name_the_same_nodes() {
         Role::Actor,
         "agent:-/planner",
     );
+}
+
+/// K-17.
+#[test]
+fn the_ai_sdk_names_the_same_nodes() {
+    const AI: &str = "ai.operationId";
+    is(
+        "x",
+        &[(AI, "ai.toolCall"), ("ai.toolCall.name", "menu")],
+        Role::Actor,
+        "tool:bot/menu",
+    );
+    let model = [
+        (AI, "ai.generateText.doGenerate"),
+        ("ai.model.id", "gpt-4o"),
+        ("ai.model.provider", "openai.chat"),
+    ];
+    is("x", &model, Role::Model, "model:openai/gpt-4o");
+    let named = [
+        (AI, "ai.generateText"),
+        ("ai.telemetry.functionId", "router"),
+    ];
+    is("x", &named, Role::Actor, "agent:-/router");
+    is("x", &[(AI, "ai.generateText")], Role::Neutral, "");
 }
 
 /// E-10, E-11, E-13.

@@ -193,9 +193,8 @@ impl Component for AgentGuardConnector {
         Box::pin(async move {
             let threads = self.running.lock().take();
             if let Some(threads) = threads {
-                let stopping = tokio::task::spawn_blocking(move || threads.stop());
-                // past the deadline they end with the process
-                drop(tokio::time::timeout(deadline, stopping).await);
+                // past the deadline they end on their own, or with the process
+                drop(tokio::time::timeout(deadline, threads.stop()).await);
             }
         })
     }

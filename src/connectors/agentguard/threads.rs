@@ -11,11 +11,12 @@ use super::Core;
 use super::inbox::Delivery;
 use crate::graph::{Changes, Totals};
 use crate::guard::Settler;
-use crate::telemetry::task::{self, Thread};
+use crate::telemetry::task;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// Longest wait for a shard's answer; one that takes longer is asked again at the next tick.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,38 +32,40 @@ enum Question {
 /// The threads, until they are told to stop.
 pub(super) struct Threads {
     stop: Sender<()>,
-    tick: Thread<()>,
-    shards: Vec<Thread<()>>,
+    ended: oneshot::Receiver<()>,
 }
 
 impl Threads {
     /// Starts them.
     pub(super) fn start(core: &Arc<Core>, inboxes: Vec<Receiver<Delivery>>) -> io::Result<Threads> {
-        let mut shards = Vec::new();
         let mut questions = Vec::new();
         for (number, inbox) in inboxes.into_iter().enumerate() {
             let (ask, asked) = bounded(1);
             questions.push(ask);
             let settler = core.guard.settler();
             let core = Arc::clone(core);
-            shards.push(task::spawn_thread(
+            // its end is the tick's to await; a panic is counted where it happens
+            drop(task::spawn_thread(
                 format!("guard shard {number}"),
                 move || serve(&core, settler, &inbox, &asked),
             )?);
         }
         let (stop, stopped) = bounded(1);
+        let (end, ended) = oneshot::channel();
         let core = Arc::clone(core);
-        let tick = task::spawn_thread("guard tick", move || tick(&core, &questions, &stopped))?;
-        Ok(Threads { stop, tick, shards })
+        drop(task::spawn_thread("guard tick", move || {
+            tick(&core, &questions, &stopped);
+            // an error: nobody listens after the deadline
+            end.send(()).unwrap_or_default();
+        })?);
+        Ok(Threads { stop, ended })
     }
 
-    /// Settles and publishes what is left, and ends them. Blocks.
-    pub(super) fn stop(self) {
+    /// Settles and publishes what is left, and ends them. Cancel-safe: they end on their own all the same.
+    pub(super) async fn stop(self) {
         drop(self.stop);
-        for thread in std::iter::once(self.tick).chain(self.shards) {
-            // a panic was reported where it happened
-            drop(thread.join());
-        }
+        // an error is a tick that panicked, which was reported where it happened
+        drop(self.ended.await);
     }
 }
 
