@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// `agentguard demo`
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  agentguard demo          shows what it finds, then waits for your own spans
+  agentguard demo --once   shows what it finds, and ends")]
 pub struct DemoCommand {
     #[command(flatten)]
     config: ConfigArguments,

@@ -375,6 +375,7 @@ impl QueueReading for Queue {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests join what they spawn")]
 mod tests {
     use super::*;
     use crate::otlp::Signal;

@@ -1,4 +1,5 @@
 //! A queue's bookkeeping under any interleaving: never above its bounds, back at zero, first in first out.
+#![expect(clippy::disallowed_methods, reason = "tests join what they spawn")]
 
 use crate::otlp::Signal;
 use crate::pipeline::{Batch, Held, Queue, QueueSettings, Queued, Sizer, Slot};

@@ -1,4 +1,5 @@
 //! `block_on_overflow`: the sender waits for room, in line, holding nothing elsewhere.
+#![expect(clippy::disallowed_methods, reason = "tests join what they spawn")]
 
 use crate::pipeline::testing::{Act, Bench, batch, pass, requests, settings, settle};
 use crate::pipeline::{
