@@ -10,7 +10,7 @@
 //! **Bounds.** `capacity` entries, and as many traces. Memory is reserved at start and touched when used; slots that were
 //! given back are used first.
 //! **Invariants.** Every entry is in exactly one trace's chain and in its parent's list of children; a trace without
-//! entries does not exist; a placeholder without children does not exist. [`SpanTable::check`] says so.
+//! entries does not exist; a placeholder without children does not exist. `SpanTable::check` says so in tests.
 //! **Not here.** What a span means (`shard`), when a trace is old (time is an argument).
 
 use crate::base::{SpanId, TraceId};

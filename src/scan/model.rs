@@ -151,7 +151,7 @@ pub(crate) fn identify(provider: &str, host: &str, model: &str) -> (String, Stri
     let provider = if provider.trim().is_empty() {
         by_host(host)
             .or(front)
-            .or_else(|| by_family(&model))
+            .or_else(|| by_family(&family(&model)))
             .unwrap_or(UNKNOWN)
             .to_owned()
     } else {
@@ -310,6 +310,12 @@ mod tests {
                 "",
                 "bedrock/anthropic.claude-3-haiku-20240307-v1:0",
                 "aws.bedrock/claude-3-haiku",
+            ),
+            (
+                "",
+                "",
+                "us.anthropic.claude-sonnet-4-20250514-v1:0",
+                "anthropic/claude-sonnet-4",
             ),
             ("", "", "gemini-2.0-flash", "gcp.gen_ai/gemini-2.0-flash"),
             (

@@ -6,7 +6,7 @@
 //!          commit ─▶ room filled ─▶ shard threads ─▶ tick thread ─▶ published snapshot
 //! ```
 //!
-//! **Bounds.** Inboxes as configured; workers, one a request in flight, of which at most [`WORKERS`] are kept.
+//! **Bounds.** Inboxes as configured; workers, one a request in flight, of which at most 64 are kept.
 //! **When full:** the request is refused and its sender asked to come back; nothing of it was counted (D6).
 //! **Invariants.** A refused request leaves at most interned names. A committed one cannot fail here.
 //! **Not here.** What a span means (`scan`), what is counted (`graph`), when things happen (`guard` is told).
