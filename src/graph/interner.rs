@@ -10,6 +10,7 @@
 //! **Invariants.** Ids are dense and are never given to another while the process lives; rows never change.
 //! **Not here.** Counts (`ledger`), the ageing of entries that nobody sees any more.
 
+use crate::base::sync::{AtomicU64, Ordering};
 use crate::base::{EdgeId, NodeId};
 use crate::otlp::{NewValue, encode_span_attribute, semconv};
 use crate::scan::{EdgeKind, Intern, Interned, NodeKey, NodeKind};
@@ -17,7 +18,6 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use parking_lot::RwLock;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The name of the node that stands for all of a kind that found no room.
 pub const OVERFLOW: &str = "_overflow";

@@ -1,9 +1,9 @@
 //! The connector among scripted neighbours.
 
 use super::*;
+use crate::base::sync::{AtomicBool, AtomicU64};
 use crate::scan::NodeKind;
 use bytes::Bytes;
-use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Instant;
 
 const ADK: &[u8] = include_bytes!("../../../examples/captures/google-adk.otlp");
