@@ -29,6 +29,7 @@ mod support;
 mod chain;
 mod client_grpc;
 mod client_http;
+mod graph;
 mod sample;
 mod sdks;
 mod selftest;
