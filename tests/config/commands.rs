@@ -229,6 +229,11 @@ fn components_are_listed_for_people_and_for_programs() {
     assert_eq!((table.code, table.err.as_str()), (0, ""));
     let json = agentguard(&["components", "--output", "json"]);
     let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    let page = agentguard(&["components", "--output", "markdown"]).out;
+    assert_eq!(
+        page,
+        std::fs::read_to_string("config/REFERENCE.md").unwrap()
+    );
     let described = [
         (
             "receivers",
