@@ -79,6 +79,24 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
+    /// The signals for which a component can stand in a list: a receiver gives them, the others take them.
+    fn signals(&self, id: &ComponentId, key: &str) -> Option<&'static [Signal]> {
+        let connector = self.connectors.get(id);
+        match key {
+            "receivers" => self
+                .receivers
+                .get(id)
+                .copied()
+                .or(connector.map(|(_, gives)| *gives)),
+            "processors" => self.processors.get(id).copied(),
+            _ => self
+                .exporters
+                .get(id)
+                .copied()
+                .or(connector.map(|(takes, _)| *takes)),
+        }
+    }
+
     /// Whether a component is written in a section, or among the connectors, though its type may not exist.
     fn is_written(&self, id: &str, key: &str) -> bool {
         let sections = [key, "connectors"].into_iter();
@@ -171,27 +189,15 @@ fn check(pipeline: &Pipeline, section: &Section<'_>, known: &Known<'_>, problems
             "name at least one under `exporters`",
         );
     }
-    let gives = |id: &ComponentId| known.connectors.get(id).map(|(_, outputs)| *outputs);
-    let takes = |id: &ComponentId| known.connectors.get(id).map(|(inputs, _)| *inputs);
-    let roles: [(
-        &str,
-        &[ComponentId],
-        &dyn Fn(&ComponentId) -> Option<&'static [Signal]>,
-    ); 3] = [
-        ("receivers", &pipeline.receivers, &|id| {
-            known.receivers.get(id).copied().or_else(|| gives(id))
-        }),
-        ("processors", &pipeline.processors, &|id| {
-            known.processors.get(id).copied()
-        }),
-        ("exporters", &pipeline.exporters, &|id| {
-            known.exporters.get(id).copied().or_else(|| takes(id))
-        }),
+    let roles = [
+        ("receivers", &pipeline.receivers),
+        ("processors", &pipeline.processors),
+        ("exporters", &pipeline.exporters),
     ];
-    for (key, ids, signals_of) in roles {
+    for (key, ids) in roles {
         for id in ids {
             let place = place_in(&section.at(key), id);
-            match signals_of(id) {
+            match known.signals(id, key) {
                 None if known.is_written(&id.to_string(), key) => {}
                 None => problems.error(
                     place,

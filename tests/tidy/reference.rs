@@ -55,7 +55,7 @@ impl Table<'_> {
             let shown = match below {
                 Some(shared)
                     if shared.is_shared() && shared.path != ty.path
-                        || below.is_some_and(|b| is_page(b)) =>
+                        || below.is_some_and(is_page) =>
                 {
                     format!("[`{bare}`](#{})", bare.to_lowercase())
                 }
