@@ -2,12 +2,12 @@
 
 use super::configuration::ConfigArguments;
 use super::replay::{self, Speed};
-use super::scan::{Output, render_graph};
+use super::scan;
 use super::{Exit, run, terminal};
 use crate::config::fragments::Endpoint;
-use crate::guard::Guard;
+use crate::connectors::agentguard::View;
 use crate::otlp::capture;
-use crate::service::{Ended, Plan, RunSettings, Service, run_until};
+use crate::service::{Ended, Plan, RunSettings, run_until};
 use crate::telemetry::{LogConfig, LogLevel, Telemetry, logs};
 use anyhow::Context;
 use clap::Args;
@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// `agentguard demo`
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  agentguard demo          shows what it finds, then waits for your own spans
+  agentguard demo --once   shows what it finds, and ends")]
 pub struct DemoCommand {
     #[command(flatten)]
     config: ConfigArguments,
@@ -40,7 +43,10 @@ impl DemoCommand {
             Ok((_, plan)) => plan,
             Err(exit) => return Ok(exit),
         };
-        let quiet = LogConfig { level: LogLevel::Warn, ..plan.telemetry.logs.clone() };
+        let quiet = LogConfig {
+            level: LogLevel::Warn,
+            ..plan.telemetry.logs.clone()
+        };
         logs::init(&quiet, None)?;
         let runtime = run::runtime()?;
         let ended = runtime.block_on(self.show(&plan));
@@ -52,18 +58,28 @@ impl DemoCommand {
         let telemetry = Arc::new(Telemetry::new());
         let service = run::prepare(plan, &telemetry).await?;
         let shared = Arc::clone(service.shared());
-        let guards = shared.all::<Guard>();
-        let (_, guard) = guards.first().context("the configuration has no `agentguard` connector")?;
+        let guards = shared.all::<View>();
+        let (_, guard) = guards
+            .first()
+            .context("the configuration has no `agentguard` connector")?;
         let story = tell(Arc::clone(guard), self.once);
         run_until(service, RunSettings::default(), story).await
     }
 }
 
 /// Sends the recording, waits for its graph, prints it; then returns, or waits for ever.
-async fn tell(guard: Arc<Guard>, once: bool) -> anyhow::Result<()> {
+async fn tell(guard: Arc<View>, once: bool) -> anyhow::Result<()> {
     let records: Result<Vec<_>, _> = capture::records(CAPTURE).collect();
-    let to = format!("http://{}", Endpoint { host: "127.0.0.1".into(), port: 4317 });
-    println!("agentguard is running; sending it a recording of a multi-agent program over OTLP/gRPC …\n");
+    let to = format!(
+        "http://{}",
+        Endpoint {
+            host: "127.0.0.1".into(),
+            port: 4317
+        }
+    );
+    println!(
+        "agentguard is running; sending it a recording of a multi-agent program over OTLP/gRPC …\n"
+    );
     let sent = replay::send(&to, records?, Speed::Max).await?;
     let started = Instant::now();
     while guard.published().nodes().is_empty() && started.elapsed() < PATIENCE {
@@ -71,12 +87,17 @@ async fn tell(guard: Arc<Guard>, once: bool) -> anyhow::Result<()> {
     }
     // one more tick, so that what came last is in it
     sleep(Duration::from_millis(1_200)).await;
-    println!("{} requests with {} spans sent. What agentguard found in them:\n", sent.requests, sent.items);
-    println!("{}", render_graph(&guard.published(), Output::Table));
+    println!(
+        "{} requests with {} spans sent. What agentguard found in them:\n",
+        sent.requests, sent.items
+    );
+    println!("{}", scan::table(&guard.published()));
     if once {
         return Ok(());
     }
-    println!("Now your own: point an OpenTelemetry SDK at http://127.0.0.1:4317 (gRPC) or http://127.0.0.1:4318 (HTTP).");
+    println!(
+        "Now your own: point an OpenTelemetry SDK at http://127.0.0.1:4317 (gRPC) or http://127.0.0.1:4318 (HTTP)."
+    );
     println!("  metrics   http://127.0.0.1:8888/metrics");
     println!("  health    http://127.0.0.1:13133/");
     println!("Ctrl-C stops.");

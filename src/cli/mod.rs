@@ -10,9 +10,11 @@
 
 mod components;
 mod configuration;
+mod demo;
 mod health;
 mod replay;
 mod run;
+mod scan;
 mod terminal;
 
 use clap::error::ErrorKind;
@@ -67,12 +69,16 @@ const EXAMPLES: &str = "Examples:
 pub enum Command {
     /// Runs the daemon until it is asked to stop.
     Run(run::RunCommand),
+    /// Runs the daemon with the built-in configuration and recorded traffic, and shows what it finds.
+    Demo(demo::DemoCommand),
     /// Checks a configuration and lists every mistake in it.
     Validate(configuration::ValidateCommand),
     /// Prints the configuration as merged and expanded, with secrets masked.
     PrintConfig(configuration::PrintConfigCommand),
     /// Lists the components that this binary has.
     Components(components::ComponentsCommand),
+    /// Finds the agents, tools and models in recorded traces, and who depends on whom.
+    Scan(scan::ScanCommand),
     /// Sends recorded traces to an OTLP endpoint.
     Replay(replay::ReplayCommand),
     /// Asks a running daemon how it is; for containers.
@@ -107,9 +113,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, E
 pub fn execute(command: Command) -> Exit {
     let done = match command {
         Command::Run(command) => command.execute(),
+        Command::Demo(command) => command.execute(),
         Command::Validate(command) => command.execute(),
         Command::PrintConfig(command) => command.execute(),
         Command::Components(command) => command.execute(),
+        Command::Scan(command) => command.execute(),
         Command::Replay(command) => command.execute(),
         Command::Health(command) => command.execute(),
     };

@@ -45,7 +45,7 @@ impl FromStr for Speed {
 /// `agentguard replay`
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Example:\n  agentguard replay capture.otlp --to http://127.0.0.1:4317 --speed 10"
+    after_help = "Examples:\n  agentguard replay capture.otlp --to http://127.0.0.1:4317 --speed 10"
 )]
 pub struct ReplayCommand {
     /// Captures: length-delimited records (`.otlp`, `.otlp.gz`), OTLP JSON, or JSON lines.

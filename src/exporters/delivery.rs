@@ -65,6 +65,7 @@ impl DeliveryConfig {
             num_consumers: queue.num_consumers,
             // without a queue the Collector answers a sender with the next hop's own answer
             wait_for_result: queue.wait_for_result || !queue.enabled,
+            block_on_overflow: queue.block_on_overflow,
             timeout,
             batch,
             retry: RetrySettings {

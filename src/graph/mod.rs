@@ -1,1 +1,30 @@
-//! To be furnished.
+//! Who called whom: sightings paired into edges, counted, and shown as a snapshot.
+//!
+//! ```text
+//! sightings ─▶ Shard (a thread each, one writer) ─ Changes, when asked ─▶ Totals (the tick) ─▶ GraphSnapshot ─▶ all
+//!                 span table [spans]  ledger                                sums, aliases       immutable
+//!                         Interner [nodes, edges]: keys ⇄ numbers, shared by all
+//! ```
+//!
+//! **Bounds.** `InternLimits` and `ShardSettings::spans`; each says what happens when it bites, and counts it.
+//! **Invariants.** The graph is a function of the set of spans, not of their order or their batches (B-08).
+//! **Not here.** Reading spans (`scan`), threads and clocks (`guard`, `connectors`), rates and risk (`analysis`).
+
+mod counts;
+mod entry;
+mod interner;
+mod ledger;
+mod reading;
+mod shard;
+mod snapshot;
+mod table;
+#[cfg(test)]
+mod tests;
+mod totals;
+
+pub use counts::Counts;
+pub use interner::{EdgeKey, InternLimits, Interner, NodeRecord, OVERFLOW};
+pub use ledger::Alias;
+pub use shard::{Changes, Shard, ShardSettings, ShardStats};
+pub use snapshot::{EdgeRow, GraphSnapshot, NodeRow, Row};
+pub use totals::Totals;

@@ -1,1 +1,220 @@
-//! To be furnished.
+//! The guard: requests in, enriched requests and one published graph out.
+//!
+//! ```text
+//! request ─▶ ingest ─▶ enriched bytes                    clock 1: any worker, at once
+//!                 └──▶ sightings ─▶ Settler (per shard)  clock 1½: one thread each
+//!                                       │ changes, when asked
+//!            published ◀─ tick ◀────────┘                clock 2: one owner
+//! ```
+//!
+//! The guard is driven: whoever owns it calls these functions from its own threads and says what time it is. It spawns
+//! nothing, waits for nothing and reads no clock, so that a file, a test and a daemon run the same code.
+//!
+//! **Bounds.** Those of [`GuardSettings`]. **Invariant.** Readers see one snapshot, whole.
+//! **Not here.** Inboxes, threads, metrics handles (`connectors/agentguard`).
+
+mod ingest;
+mod settle;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub use ingest::{Ingested, ScanCounts, Worker};
+pub use settle::Settler;
+pub use stream::StreamTime;
+
+use crate::base::Nanos;
+use crate::graph::{Changes, GraphSnapshot, InternLimits, Interner, Shard, ShardSettings, Totals};
+use crate::otlp::{Malformed, Splice, semconv};
+use crate::scan::{Intern, ScanSettings, Scanner};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What shapes a guard.
+#[derive(Clone, Debug)]
+pub struct GuardSettings {
+    /// How spans are read. Its seed keys all hashes.
+    pub scan: ScanSettings,
+    /// The most nodes and edges.
+    pub limits: InternLimits,
+    /// How many shards share the traces; at least one.
+    pub shards: usize,
+    /// Each shard's bounds and timers.
+    pub shard: ShardSettings,
+    /// Whether spans are given their node's attributes.
+    pub enriches: bool,
+}
+
+impl Default for GuardSettings {
+    fn default() -> Self {
+        GuardSettings {
+            scan: ScanSettings {
+                seed: 0,
+                realm_keys: vec![semconv::DEPLOYMENT_ENVIRONMENT_NAME.to_owned()],
+                remembered: 65_536,
+            },
+            limits: InternLimits {
+                nodes: 100_000,
+                edges: 400_000,
+            },
+            shards: 1,
+            shard: ShardSettings {
+                seed: 0,
+                spans: 262_144,
+                t_orphan: Duration::from_secs(60),
+                t_keep: Duration::from_secs(3_600),
+            },
+            enriches: true,
+        }
+    }
+}
+
+/// What all clocks share.
+pub struct Guard {
+    settings: GuardSettings,
+    interner: Arc<Interner>,
+    published: ArcSwap<GraphSnapshot>,
+}
+
+impl Guard {
+    /// A guard that has seen nothing.
+    #[must_use]
+    pub fn new(settings: GuardSettings) -> Self {
+        Guard {
+            interner: Arc::new(Interner::new(settings.limits)),
+            published: ArcSwap::default(),
+            settings,
+        }
+    }
+
+    /// A worker: the caches and the scratch space of one request at a time.
+    #[must_use]
+    pub fn worker(&self) -> Worker {
+        let intern = Arc::clone(&self.interner) as Arc<dyn Intern>;
+        Worker {
+            scanner: Scanner::new(&self.settings.scan, intern),
+            splice: Splice::new(),
+        }
+    }
+
+    /// A shard's state, for the thread that will own it. Make as many as [`Guard::shards`].
+    #[must_use]
+    pub fn settler(&self) -> Settler {
+        let settings = ShardSettings {
+            seed: self.settings.scan.seed,
+            ..self.settings.shard
+        };
+        Settler::new(Shard::new(settings, Arc::clone(&self.interner)))
+    }
+
+    /// The tick's state, for its owner.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        Totals::new(Arc::clone(&self.interner))
+    }
+
+    /// How many shards the sightings are meant for.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.settings.shards.max(1)
+    }
+
+    /// Scans and enriches a request; `spans` is how many it has, as far as known. Counts nothing.
+    ///
+    /// # Errors
+    /// Where a request is broken that nobody has validated.
+    pub fn ingest(
+        &self,
+        worker: &mut Worker,
+        request: &Bytes,
+        spans: usize,
+    ) -> Result<Ingested, Malformed> {
+        let snapshot = self.published.load();
+        let ingest = ingest::Ingest {
+            snapshot: &snapshot,
+            shards: self.shards(),
+            seed: self.settings.scan.seed,
+            enriches: self.settings.enriches,
+        };
+        ingest.run(worker, request, spans)
+    }
+
+    /// Takes what the shards changed and publishes the graph anew if that was anything; says whether it was.
+    pub fn tick<'c>(
+        &self,
+        totals: &mut Totals,
+        changes: impl IntoIterator<Item = &'c Changes>,
+    ) -> bool {
+        let mut has_changed = false;
+        for changes in changes {
+            has_changed |= totals.absorb(changes);
+        }
+        if has_changed {
+            self.publish(totals);
+        }
+        has_changed
+    }
+
+    fn publish(&self, totals: &mut Totals) {
+        self.published.store(Arc::new(totals.snapshot()));
+    }
+
+    /// The graph as the last tick left it.
+    #[must_use]
+    pub fn published(&self) -> Arc<GraphSnapshot> {
+        self.published.load_full()
+    }
+
+    /// How often a node and an edge found no room.
+    #[must_use]
+    pub fn refused(&self) -> (u64, u64) {
+        self.interner.refused()
+    }
+}
+
+/// What a recording came to.
+#[derive(Clone, Debug)]
+pub struct Scan {
+    /// Its graph, everything settled.
+    pub graph: Arc<GraphSnapshot>,
+    /// How its spans were read.
+    pub counts: ScanCounts,
+    /// Requests that are broken and were left out.
+    pub malformed: u64,
+}
+
+/// Reads a recording from its first request to its last, as the daemon would.
+#[must_use]
+pub fn scan(settings: GuardSettings, requests: impl IntoIterator<Item = Bytes>) -> Scan {
+    let guard = Guard::new(GuardSettings {
+        shards: 1,
+        enriches: false,
+        ..settings
+    });
+    let (mut worker, mut settler, mut totals) = (guard.worker(), guard.settler(), guard.totals());
+    let (mut counts, mut malformed) = (ScanCounts::default(), 0);
+    // no clock: stream time alone moves
+    let now = Nanos(u64::MAX);
+    for request in requests {
+        match guard.ingest(&mut worker, &request, 0) {
+            Ok(ingested) => {
+                counts.add(&ingested.counts);
+                for sightings in &ingested.sightings {
+                    settler.settle(sightings, now);
+                }
+                totals.absorb(&settler.collect(now));
+            }
+            Err(_) => malformed += 1,
+        }
+    }
+    settler.flush();
+    totals.absorb(&settler.collect(now));
+    guard.publish(&mut totals);
+    Scan {
+        graph: guard.published(),
+        counts,
+        malformed,
+    }
+}

@@ -16,6 +16,7 @@ mod edit;
 pub mod json;
 mod malformed;
 pub mod schema;
+pub mod semconv;
 mod splice;
 pub mod split;
 mod validate;

@@ -71,6 +71,13 @@ impl<'a> ScopeView<'a> {
         ScopeView { group }
     }
 
+    /// Where the group stands in memory: tells one group of a request from another, for what is kept per group.
+    #[inline]
+    #[must_use]
+    pub fn place(&self) -> usize {
+        self.group.as_ptr() as usize
+    }
+
     /// Name and version; read when asked, in one pass over the lengths of the group's spans.
     #[must_use]
     pub fn name_and_version(&self) -> (&'a [u8], &'a [u8]) {

@@ -6,15 +6,20 @@
 //!                                                                                  └────────────────────────────┘
 //! ```
 //!
+//! An exporter that panics loses what it held, counted; its consumer starts again ([`super::consumers`]).
+//!
 //! **Bounds.** What is being gathered, sent or waited for stays inside the queue's bounds: its room is given back when
 //! its fate is known.
-//! **Invariants.** Every batch that was committed ends in exactly one of: sent, failed, dropped at shutdown; each counted.
+//! **Invariants.** Every batch that was committed ends in exactly one of: sent, failed, lost by a panic, dropped at
+//! shutdown; each counted. A piece that was delivered is not sent again.
 //! **Not here.** What the bytes mean, how they travel (`Exporter`).
 
 use crate::base::Random;
-use crate::otlp::{Signal, split};
-use crate::pipeline::queue::{Queue, Queued};
-use crate::pipeline::reservation::Outcome;
+use crate::otlp::Signal;
+use crate::pipeline::consumers::Consumers;
+use crate::pipeline::parcel::{Fate, Parcel, pieces};
+use crate::pipeline::queue::{Need, Queue, Queued};
+use crate::pipeline::reservation::{Obstacle, Outcome};
 use crate::pipeline::retry::{Backoff, RetrySettings};
 use crate::pipeline::{
     Batch, BoxFuture, Cause, Component, Consumer, Exporter, Outgoing, Reservation, Verdict,
@@ -24,8 +29,13 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{debug, error, warn};
+
+/// How long after a panic of the exporter its consumer starts again.
+const RESTART_AFTER: Duration = Duration::from_secs(1);
+/// How much longer than its deadline a drain waits for consumers to count what they held.
+const GRACE: Duration = Duration::from_millis(200);
 
 /// What `min_size` and `max_size` count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +66,8 @@ pub struct DeliverySettings {
     pub num_consumers: usize,
     /// Whether senders wait for the next hop's answer.
     pub wait_for_result: bool,
+    /// Whether senders wait for room while the queue is full, instead of being refused at once.
+    pub block_on_overflow: bool,
     /// The time limit of each try; zero: none.
     pub timeout: Duration,
     /// Merging, if any.
@@ -76,14 +88,8 @@ pub struct Delivery {
     random: Mutex<Random>,
     /// When the drain must be over; `None` while running.
     stop: watch::Sender<Option<Instant>>,
-    /// The consumers; locked at start and stop only.
-    tasks: Mutex<Vec<task::Task>>,
-}
-
-/// What is sent as one, with the queue entries that it came from.
-struct Parcel {
-    request: Outgoing,
-    entries: Vec<Queued>,
+    /// The task that keeps the consumers going; locked at start and stop only.
+    keeper: Mutex<Option<task::Task>>,
 }
 
 impl Delivery {
@@ -104,7 +110,7 @@ impl Delivery {
             gathering: tokio::sync::Mutex::new(None),
             random: Mutex::new(Random::seeded(seed)),
             stop: watch::Sender::new(None),
-            tasks: Mutex::new(Vec::new()),
+            keeper: Mutex::new(None),
         })
     }
 
@@ -121,29 +127,30 @@ impl Delivery {
         }
     }
 
-    async fn next(&self) -> Option<Parcel> {
+    async fn next(&self) -> Option<Parcel<'_>> {
         match &self.settings.batch {
-            None => self.queue.pop().await.map(Parcel::of),
+            None => {
+                let queued = self.queue.pop().await?;
+                Some(Parcel::of(queued, &self.metrics))
+            }
             Some(batch) => self.gather(batch).await,
         }
     }
 
-    /// Merges what comes until there is enough, time is up, or the signal changes.
-    async fn gather(&self, batch: &BatchSettings) -> Option<Parcel> {
+    /// Merges what comes until there is enough, time is up, the signal changes, or the queue is closed. The others wait
+    /// meanwhile: what comes is for this parcel.
+    async fn gather(&self, batch: &BatchSettings) -> Option<Parcel<'_>> {
         let mut leftover = self.gathering.lock().await;
         let first = match leftover.take() {
             Some(queued) => queued,
             None => self.queue.pop().await?,
         };
         let flush_at = first.at + batch.flush_timeout;
-        let mut parcel = Parcel::of(first);
+        let mut parcel = Parcel::of(first, &self.metrics);
         while parcel.size(batch.sizer) < batch.min_size {
             let next = match self.queue.try_pop() {
                 Some(queued) => Some(queued),
-                None => tokio::time::timeout_at(flush_at, self.queue.pop())
-                    .await
-                    .ok()
-                    .flatten(),
+                None => timeout_at(flush_at, self.queue.pop()).await.ok().flatten(),
             };
             let Some(next) = next else { break };
             if !parcel.takes(&next, batch) {
@@ -155,34 +162,26 @@ impl Delivery {
         Some(parcel)
     }
 
-    async fn deliver(&self, parcel: Parcel) {
-        let Parcel { request, entries } = parcel;
-        let max_size = self.settings.batch.map_or(0, |b| b.max_size);
+    async fn deliver(&self, mut parcel: Parcel<'_>) {
         let outcome = match self.settings.batch {
-            Some(batch) if max_size > 0 && size_of(&request, batch.sizer) > max_size => {
-                self.deliver_pieces(&request, &batch).await
+            Some(batch) if batch.max_size > 0 && parcel.size(batch.sizer) > batch.max_size => {
+                let mut outcome = Ok(());
+                for piece in pieces(&parcel.request, &batch) {
+                    let sent = self.send(piece, &mut parcel.fate).await;
+                    outcome = outcome.and(sent);
+                }
+                outcome
             }
-            _ => self.send(request).await,
+            _ => {
+                let request = parcel.request.clone();
+                self.send(request, &mut parcel.fate).await
+            }
         };
-        for entry in entries {
-            if let Some(waiter) = entry.outcome {
-                // a sender that gave up waiting is told nothing
-                drop(waiter.send(outcome.clone()));
-            }
-        }
-    }
-
-    async fn deliver_pieces(&self, request: &Outgoing, batch: &BatchSettings) -> Outcome {
-        let mut outcome = Ok(());
-        for piece in pieces(request, batch) {
-            let sent = self.send(piece).await;
-            outcome = outcome.and(sent);
-        }
-        outcome
+        parcel.settle(&outcome);
     }
 
     /// Sends one request, again and again while that makes sense.
-    async fn send(&self, request: Outgoing) -> Outcome {
+    async fn send(&self, request: Outgoing, fate: &mut Fate<'_>) -> Outcome {
         let (signal, items) = (request.signal, request.items);
         self.metrics.batch_sent(items, request.len() as u64);
         let mut backoff = Backoff::new(self.settings.retry);
@@ -190,48 +189,59 @@ impl Delivery {
         loop {
             let verdict = match self.attempt(request.clone()).await {
                 Ok(()) => {
+                    fate.decided(items);
                     self.metrics.sent(signal, items);
+                    self.queue.set_troubled(false);
                     return Ok(());
                 }
                 Err(verdict) => verdict,
             };
-            let asked = match &verdict {
-                Verdict::Permanent { .. } => {
-                    return Err(self.give_up(signal, items, verdict, "permanent"));
-                }
-                Verdict::Retry { after, .. } => *after,
-                Verdict::Refused { after, .. } => Some(*after),
+            let reason = match self.wait_after(&verdict, &mut backoff, started).await {
+                Ok(()) => continue,
+                Err(reason) => reason,
             };
-            let wait = backoff.next(asked, started.elapsed(), &mut self.random.lock());
-            let Some(wait) = wait else {
-                let reason = if self.settings.retry.enabled {
-                    "max_elapsed_time"
-                } else {
-                    "retry_disabled"
-                };
-                return Err(self.give_up(signal, items, verdict, reason));
-            };
-            self.metrics.retried();
-            debug!(exporter = self.metrics.exporter(), ?wait, error = %verdict, "delivery failed, trying again");
-            if !self.pause(wait).await {
-                return Err(self.give_up(signal, items, verdict, "shutdown"));
-            }
+            fate.decided(items);
+            self.give_up(signal, items, &verdict, reason);
+            return Err(verdict);
         }
+    }
+
+    /// Waits until a failed request may be tried again.
+    ///
+    /// # Errors
+    /// Why it is not tried again.
+    async fn wait_after(
+        &self,
+        verdict: &Verdict,
+        backoff: &mut Backoff,
+        started: Instant,
+    ) -> Result<(), &'static str> {
+        let asked = match verdict {
+            Verdict::Permanent { .. } => return Err("permanent"),
+            Verdict::Retry { after, .. } => *after,
+            Verdict::Refused { after, .. } => Some(*after),
+        };
+        if !self.settings.retry.enabled {
+            return Err("retry_disabled");
+        }
+        let wait = backoff.next(asked, started.elapsed(), &mut self.random.lock());
+        let wait = wait.ok_or("max_elapsed_time")?;
+        debug!(exporter = self.metrics.exporter(), ?wait, error = %verdict, "delivery failed, trying again");
+        if !self.pause(wait).await {
+            return Err("shutdown");
+        }
+        self.metrics.retried();
+        Ok(())
     }
 
     async fn attempt(&self, request: Outgoing) -> Outcome {
         let _under_way = self.metrics.in_flight();
+        // a drain's deadline needs no look here: it ends the consumers themselves
         let limit = self.settings.timeout;
-        let deadline = *self.stop.borrow();
-        let limit = match deadline {
-            Some(deadline) => Some(deadline.saturating_duration_since(Instant::now())),
-            None if limit.is_zero() => None,
-            None => Some(limit),
-        };
         let sending = self.exporter.export(request);
-        let Some(limit) = limit else {
+        if limit.is_zero() {
             return sending.await;
-        };
+        }
         timeout(limit, sending).await.unwrap_or_else(|_| {
             Err(Verdict::Retry {
                 after: None,
@@ -240,46 +250,36 @@ impl Delivery {
         })
     }
 
-    /// Waits before another try; false when the drain's deadline comes first.
+    /// Waits before another try; false when the drain's deadline comes first. While draining, a long wait is cut, so that
+    /// what is left is tried before the end.
     async fn pause(&self, wait: Duration) -> bool {
         let mut stop = self.stop.subscribe();
         let until = Instant::now() + wait;
         loop {
+            let now = Instant::now();
             let deadline = *stop.borrow_and_update();
-            match deadline {
-                Some(deadline) if Instant::now() >= deadline => return false,
-                // draining: a long back-off is cut so that what is left is tried before the end
-                Some(deadline) => {
-                    let rest = deadline.saturating_duration_since(Instant::now()) / 2;
-                    sleep(
-                        rest.min(until.saturating_duration_since(Instant::now()))
-                            .max(Duration::from_millis(50)),
-                    )
-                    .await;
-                    return Instant::now() < deadline;
+            if let Some(deadline) = deadline {
+                if now >= deadline {
+                    return false;
                 }
-                None => {}
+                let half = (deadline - now) / 2;
+                let until = until.min(now + half.max(Duration::from_millis(50)));
+                sleep_until(until.min(deadline)).await;
+                return Instant::now() < deadline;
             }
             tokio::select! {
-                () = tokio::time::sleep_until(until) => return true,
+                () = sleep_until(until) => return true,
                 changed = stop.changed() => if changed.is_err() { return false },
             }
         }
     }
 
-    fn give_up(
-        &self,
-        signal: Signal,
-        items: u64,
-        verdict: Verdict,
-        reason: &'static str,
-    ) -> Verdict {
+    fn give_up(&self, signal: Signal, items: u64, verdict: &Verdict, reason: &'static str) {
         self.metrics.send_failed(signal, items, reason);
         error!(
             exporter = self.metrics.exporter(), signal = signal.as_str(), items, reason, error = %verdict,
             "delivery given up, data dropped"
         );
-        verdict
     }
 }
 
@@ -292,10 +292,26 @@ impl Consumer for Delivery {
         } else {
             (None, None)
         };
-        let slot = self
-            .queue
-            .reserve(batch, outcome)
-            .inspect_err(|_| self.metrics.enqueue_failed(signal, items))?;
+        let need = self.queue.need(&batch);
+        let slot = match self.queue.reserve(batch, outcome) {
+            Ok(slot) => slot,
+            Err(verdict) => {
+                let may_pass = matches!(verdict, Verdict::Refused { .. });
+                let refused = NoRoom {
+                    queue: Arc::clone(&self.queue),
+                    metrics: self.metrics.clone(),
+                    need,
+                    signal,
+                    items,
+                };
+                if self.settings.block_on_overflow && may_pass && !self.queue.is_closed() {
+                    reservation.blocked_by(refused);
+                } else {
+                    refused.stood();
+                }
+                return Err(verdict);
+            }
+        };
         reservation.hold(slot);
         if let Some(waiting) = waiting {
             reservation.wait_for(waiting);
@@ -304,12 +320,68 @@ impl Consumer for Delivery {
     }
 }
 
+/// A full queue, and what did not fit into it.
+struct NoRoom {
+    queue: Arc<Queue>,
+    metrics: ExporterMetrics,
+    need: Need,
+    signal: Signal,
+    items: u64,
+}
+
+impl Obstacle for NoRoom {
+    fn passed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.queue.room_for(self.need))
+    }
+
+    fn stood(&self) {
+        self.metrics.enqueue_failed(self.signal, self.items);
+    }
+}
+
 impl Delivery {
     /// Starts the consumers of the queue; the exporter itself must stand.
     fn start_consumers(self: &Arc<Self>) {
-        let consumers = (0..self.settings.num_consumers.max(1))
-            .map(|_| task::spawn("exporter queue", Arc::clone(self).consume()));
-        self.tasks.lock().extend(consumers);
+        let keeper = task::spawn(self.task_name(), Arc::clone(self).keep());
+        *self.keeper.lock() = Some(keeper);
+    }
+
+    fn task_name(&self) -> String {
+        format!("exporters/{} queue", self.metrics.exporter())
+    }
+
+    /// Keeps the consumers going until the queue is closed and empty, or the drain's deadline has come.
+    async fn keep(self: Arc<Self>) {
+        let start = || task::spawn(self.task_name(), Arc::clone(&self).consume());
+        let mut consumers = Consumers::start(self.settings.num_consumers.max(1), &start);
+        loop {
+            tokio::select! {
+                ended = consumers.next_end() => match ended {
+                    None => return,
+                    Some(Ok(())) => {}
+                    Some(Err(_)) => {
+                        self.queue.set_troubled(true);
+                        if self.pause(RESTART_AFTER).await {
+                            consumers.add(start());
+                        }
+                    }
+                },
+                () = self.deadline() => return consumers.end().await,
+            }
+        }
+    }
+
+    /// Waits for the end of a drain that may not have begun.
+    async fn deadline(&self) {
+        let mut stop = self.stop.subscribe();
+        loop {
+            let deadline = *stop.borrow_and_update();
+            match deadline {
+                Some(deadline) => return sleep_until(deadline).await,
+                None if stop.changed().await.is_err() => return,
+                None => {}
+            }
+        }
     }
 
     /// Empties the queue within the deadline; what is left then is counted as dropped.
@@ -317,93 +389,38 @@ impl Delivery {
         let until = Instant::now() + deadline;
         self.stop.send_replace(Some(until));
         self.queue.close();
-        let tasks = std::mem::take(&mut *self.tasks.lock());
-        for mut task in tasks {
-            // a moment longer than the deadline, so that a last try can report itself
-            let grace =
-                until.saturating_duration_since(Instant::now()) + Duration::from_millis(200);
-            if timeout(grace, &mut task).await.is_err() {
-                task.abort();
+        let keeper = self.keeper.lock().take();
+        if let Some(mut keeper) = keeper
+            && timeout_at(until + GRACE, &mut keeper).await.is_err()
+        {
+            keeper.abort();
+        }
+        let mut leftover = match timeout(GRACE, self.gathering.lock()).await {
+            Ok(mut leftover) => leftover.take(),
+            Err(_) => None,
+        };
+        let settled_by = Instant::now() + GRACE;
+        loop {
+            while let Some(queued) = leftover.take().or_else(|| self.queue.try_pop()) {
+                self.drop_queued(&queued);
             }
-        }
-        let mut leftover = self.gathering.lock().await.take();
-        while let Some(queued) = leftover.take().or_else(|| self.queue.try_pop()) {
-            self.metrics.send_failed(
-                queued.batch.signal,
-                u64::from(queued.batch.items),
-                "shutdown",
-            );
-            warn!(
-                exporter = self.metrics.exporter(),
-                items = queued.batch.items,
-                "queued data dropped at shutdown"
-            );
-        }
-    }
-}
-
-impl Parcel {
-    fn of(queued: Queued) -> Self {
-        let Batch {
-            signal,
-            ref bytes,
-            items,
-        } = queued.batch;
-        let request = Outgoing {
-            signal,
-            parts: vec![bytes.clone()],
-            items: u64::from(items),
-        };
-        Parcel {
-            request,
-            entries: vec![queued],
+            // a place that was reserved before the end may be filled a moment after it
+            if self.queue.is_settled() || Instant::now() >= settled_by {
+                return;
+            }
+            sleep_until(Instant::now() + Duration::from_millis(1)).await;
         }
     }
 
-    fn size(&self, sizer: BatchSizer) -> u64 {
-        size_of(&self.request, sizer)
+    fn drop_queued(&self, queued: &Queued) {
+        let Batch { signal, items, .. } = queued.batch;
+        self.metrics
+            .send_failed(signal, u64::from(items), "shutdown");
+        warn!(
+            exporter = self.metrics.exporter(),
+            items, "queued data dropped at shutdown"
+        );
     }
-
-    /// Whether another batch may join: the same signal, and the result not above `max_size` where pieces would follow.
-    fn takes(&self, next: &Queued, batch: &BatchSettings) -> bool {
-        let more = match batch.sizer {
-            BatchSizer::Items => u64::from(next.batch.items),
-            BatchSizer::Bytes => next.batch.bytes.len() as u64,
-        };
-        let fits = batch.max_size == 0 || self.size(batch.sizer) + more <= batch.max_size;
-        self.request.signal == next.batch.signal && fits
-    }
-
-    fn add(&mut self, next: Queued) {
-        self.request.parts.push(next.batch.bytes.clone());
-        self.request.items += u64::from(next.batch.items);
-        self.entries.push(next);
-    }
-}
-
-fn size_of(request: &Outgoing, sizer: BatchSizer) -> u64 {
-    match sizer {
-        BatchSizer::Items => request.items,
-        BatchSizer::Bytes => request.len() as u64,
-    }
-}
-
-/// Cuts a request that is too large at resource, scope and item boundaries.
-fn pieces(request: &Outgoing, batch: &BatchSettings) -> Vec<Outgoing> {
-    let mut all = Vec::new();
-    for part in &request.parts {
-        let cut = match batch.sizer {
-            BatchSizer::Items => split::by_items(request.signal, part, batch.max_size),
-            BatchSizer::Bytes => split::by_bytes(request.signal, part, batch.max_size),
-        };
-        let requests = cut.into_iter().map(|piece| Outgoing {
-            signal: request.signal,
-            parts: vec![piece.bytes],
-            items: piece.items,
-        });
-        all.extend(requests);
-    }
-    all
 }
 
 /// A delivery as a component of the service.

@@ -13,13 +13,19 @@
 mod batch;
 mod component;
 pub mod compression;
+mod consumers;
 mod delivery;
 mod factory;
+mod parcel;
 mod partial;
 mod queue;
 mod reservation;
 mod retry;
 mod shared;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 pub use batch::Batch;
@@ -32,7 +38,7 @@ pub use factory::{
 };
 pub use partial::PartialSuccess;
 pub use queue::{Queue, QueueSettings, Queued, Sizer, Slot};
-pub use reservation::{Completion, Held, Outcome, Reservation};
+pub use reservation::{Completion, Held, Obstacle, Outcome, Reservation};
 pub use retry::{Backoff, RetrySettings};
 pub use shared::Shared;
 pub use verdict::{Cause, Verdict};

@@ -7,17 +7,20 @@
 //!
 //! **Bounds.** Both limits count from the reservation until what was popped is dropped, so requests on their way out are
 //! inside them, and a commit always finds its place.
-//! **When full:** the reservation is refused, with a delay, and counted by the caller; nothing is dropped here.
+//! **When full:** the reservation is refused, with a delay, and counted by the caller; nothing is dropped here. Who would
+//! rather wait ([`Queue::room_for`]) stands in line: one at a time looks for room, so that room that was given back wakes
+//! one, and none is passed over.
 //! **Not here.** Retry, batching, sending (`delivery`).
 
-use crate::base::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::base::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::pipeline::reservation::{Held, Outcome};
 use crate::pipeline::{Batch, Cause, Verdict};
 use crate::telemetry::QueueReading;
+use crate::telemetry::health::Status;
 use crossbeam::queue::SegQueue;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Mutex, Notify, oneshot};
 use tokio::time::Instant;
 
 /// What `queue_size` counts.
@@ -59,6 +62,14 @@ pub struct Queue {
     waiting_since_us: AtomicU64,
     ready: Notify,
     is_closed: AtomicBool,
+    /// The first of those who wait for room holds it. A tokio mutex: it is fair, and held while waiting.
+    line: Mutex<()>,
+    /// How many are in line; without any, giving room back wakes nobody.
+    waiting: AtomicUsize,
+    /// Room was given back.
+    room: Notify,
+    /// Whether the exporter panicked, and has sent nothing since.
+    is_troubled: AtomicBool,
 }
 
 struct Entry {
@@ -77,8 +88,35 @@ struct Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        self.queue.used.fetch_sub(self.used, Ordering::Relaxed);
-        self.queue.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        // sequentially consistent with `room_for`: either it sees this room, or we see it waiting
+        self.queue.bytes.fetch_sub(self.bytes, Ordering::SeqCst);
+        self.queue.used.fetch_sub(self.used, Ordering::SeqCst);
+        if self.queue.waiting.load(Ordering::SeqCst) > 0 {
+            self.queue.room.notify_one();
+        }
+    }
+}
+
+/// What a batch takes of a queue's bounds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Need {
+    used: u64,
+    bytes: u64,
+}
+
+/// One who waits in line, counted until dropped.
+struct InLine<'a>(&'a AtomicUsize);
+
+impl<'a> InLine<'a> {
+    fn of(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::SeqCst);
+        InLine(waiting)
+    }
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -123,6 +161,10 @@ impl Queue {
             waiting_since_us: AtomicU64::new(0),
             ready: Notify::new(),
             is_closed: AtomicBool::new(false),
+            line: Mutex::new(()),
+            waiting: AtomicUsize::new(0),
+            room: Notify::new(),
+            is_troubled: AtomicBool::new(false),
         })
     }
 
@@ -136,12 +178,7 @@ impl Queue {
         batch: Batch,
         outcome: Option<oneshot::Sender<Outcome>>,
     ) -> Result<Slot, Verdict> {
-        let bytes = batch.bytes.len() as u64;
-        let used = match self.settings.sizer {
-            Sizer::Requests => 1,
-            Sizer::Items => u64::from(batch.items).max(1),
-            Sizer::Bytes => bytes,
-        };
+        let Need { used, bytes } = self.need(&batch);
         if used > self.settings.size || bytes > self.settings.bytes {
             let source = Cause::new(format!(
                 "request of {bytes} bytes is larger than the whole queue of {}",
@@ -149,19 +186,18 @@ impl Queue {
             ));
             return Err(Verdict::Permanent { source });
         }
-        if self.is_closed.load(Ordering::Relaxed) {
-            return Err(self.refusal("is closing"));
-        }
-        // relaxed: counts only; the entries are published by the queue's own ordering
-        let used_before = self.used.fetch_add(used, Ordering::Relaxed);
-        let bytes_before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        // sequentially consistent with `close`: either the place is seen by the one who drains, or the end by us
+        let used_before = self.used.fetch_add(used, Ordering::SeqCst);
+        let bytes_before = self.bytes.fetch_add(bytes, Ordering::SeqCst);
         let room = Room {
             queue: Arc::clone(self),
             used,
             bytes,
         };
+        if self.is_closed.load(Ordering::SeqCst) {
+            return Err(self.refusal("is closing"));
+        }
         if used_before + used > self.settings.size || bytes_before + bytes > self.settings.bytes {
-            drop(room);
             return Err(self.refusal("is full"));
         }
         Ok(Slot {
@@ -172,6 +208,48 @@ impl Queue {
                 room,
             },
         })
+    }
+
+    /// What a batch takes of the bounds.
+    pub(super) fn need(&self, batch: &Batch) -> Need {
+        let bytes = batch.bytes.len() as u64;
+        let used = match self.settings.sizer {
+            Sizer::Requests => 1,
+            Sizer::Items => u64::from(batch.items).max(1),
+            Sizer::Bytes => bytes,
+        };
+        Need { used, bytes }
+    }
+
+    /// Waits in line until a batch of this size would fit, or the queue is closed. Nothing is held then: reserve again.
+    /// Cancel-safe.
+    pub(super) async fn room_for(&self, need: Need) {
+        let _place = InLine::of(&self.waiting);
+        let _first = self.line.lock().await;
+        while !self.is_closed.load(Ordering::SeqCst) && !self.has_room(need) {
+            // room given back since the look has left a permit
+            self.room.notified().await;
+        }
+    }
+
+    fn has_room(&self, need: Need) -> bool {
+        let used = self.used.load(Ordering::SeqCst) + need.used;
+        let bytes = self.bytes.load(Ordering::SeqCst) + need.bytes;
+        used <= self.settings.size && bytes <= self.settings.bytes
+    }
+
+    /// Whether nothing is inside, reserved, or on its way out.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.used.load(Ordering::SeqCst) == 0
+    }
+
+    /// The exporter panicked (`true`), or has sent something again.
+    pub(super) fn set_troubled(&self, is_troubled: bool) {
+        // relaxed: shown to people only; the look spares the others' caches a write per request
+        if self.is_troubled.load(Ordering::Relaxed) != is_troubled {
+            self.is_troubled.store(is_troubled, Ordering::Relaxed);
+        }
     }
 
     fn refusal(&self, what: &str) -> Verdict {
@@ -222,10 +300,17 @@ impl Queue {
 
     /// Takes no more; `pop` ends when what is inside has been taken.
     pub fn close(&self) {
-        // pairs with the loads in `pop`
-        self.is_closed.store(true, Ordering::Release);
+        // pairs with the loads in `pop`, `reserve` and `room_for`
+        self.is_closed.store(true, Ordering::SeqCst);
         self.ready.notify_waiters();
         self.ready.notify_one();
+        self.room.notify_one();
+    }
+
+    /// Whether it takes no more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
     }
 
     /// How much of `size` is used, in the sizer's unit, requests on their way out included.
@@ -280,9 +365,17 @@ impl QueueReading for Queue {
     fn oldest(&self) -> Option<Duration> {
         Some(self.oldest_age()).filter(|age| !age.is_zero())
     }
+
+    fn status(&self) -> Status {
+        if self.is_troubled.load(Ordering::Relaxed) {
+            return Status::Recoverable("the exporter panicked; what it held is lost".to_owned());
+        }
+        Status::Ok
+    }
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests join what they spawn")]
 mod tests {
     use super::*;
     use crate::otlp::Signal;

@@ -33,6 +33,9 @@ impl Default for RetrySettings {
     }
 }
 
+/// The longest wait that a next hop may ask for; it may say anything.
+const LONGEST_ASKED: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The waits of one request.
 #[derive(Clone, Debug)]
 pub struct Backoff {
@@ -64,7 +67,7 @@ impl Backoff {
         let spread = self.settings.randomization_factor.clamp(0.0, 1.0);
         let factor = 1.0 - spread + 2.0 * spread * random.unit();
         let jittered = self.interval.mul_f64(factor);
-        let wait = asked.map_or(jittered, |asked| jittered.max(asked));
+        let wait = asked.map_or(jittered, |asked| jittered.max(asked.min(LONGEST_ASKED)));
         let longer = self
             .interval
             .mul_f64(self.settings.multiplier.clamp(1.0, 100.0));
@@ -109,6 +112,21 @@ mod tests {
                 .unwrap()
                 >= asked
         );
+    }
+
+    /// A next hop that asked for ten thousand years would overflow the clock where nothing else ends the waiting.
+    #[test]
+    fn a_time_beyond_all_reason_is_cut() {
+        let for_ever = RetrySettings {
+            max_elapsed_time: Duration::ZERO,
+            ..RetrySettings::default()
+        };
+        let wait = Backoff::new(for_ever).next(
+            Some(Duration::MAX),
+            Duration::ZERO,
+            &mut Random::seeded(1),
+        );
+        assert_eq!(wait, Some(LONGEST_ASKED));
     }
 
     #[test]

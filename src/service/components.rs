@@ -1,5 +1,6 @@
 //! The table of components: a line each.
 
+use crate::connectors::agentguard;
 use crate::exporters::{debug, file, otlp as otlp_exporter, otlphttp};
 use crate::extensions::health_check;
 use crate::otlp::Signal;
@@ -66,7 +67,15 @@ pub const PROCESSORS: &[ProcessorFactory] = &[
 ];
 
 /// What joins pipelines.
-pub const CONNECTORS: &[ConnectorFactory] = &[];
+pub const CONNECTORS: &[ConnectorFactory] = &[ConnectorFactory {
+    described: described(
+        &["agentguard"],
+        &[Signal::Traces],
+        "the guard: maps agents, tools and models, and marks their spans",
+    ),
+    outputs: &[Signal::Traces],
+    configure: agentguard::configure,
+}];
 
 /// What sends it on.
 pub const EXPORTERS: &[ExporterFactory] = &[

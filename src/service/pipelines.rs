@@ -49,11 +49,8 @@ impl fmt::Display for PipelineId {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct PipelineConfig {
-    /// Ids of the receivers, or connectors, that feed it. At least one.
     receivers: Vec<String>,
-    /// Ids of the processors that it passes, in this order.
     processors: Vec<String>,
-    /// Ids of the exporters, or connectors, that take it. At least one.
     exporters: Vec<String>,
 }
 
@@ -79,29 +76,29 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
-    /// The signals for which a component can stand in a list: a receiver gives them, the others take them.
-    fn signals(&self, id: &ComponentId, key: &str) -> Option<&'static [Signal]> {
-        let connector = self.connectors.get(id);
-        match key {
-            "receivers" => self
-                .receivers
-                .get(id)
-                .copied()
-                .or(connector.map(|(_, gives)| *gives)),
-            "processors" => self.processors.get(id).copied(),
-            _ => self
-                .exporters
-                .get(id)
-                .copied()
-                .or(connector.map(|(takes, _)| *takes)),
-        }
-    }
-
     /// Whether a component is written in a section, or among the connectors, though its type may not exist.
     fn is_written(&self, id: &str, key: &str) -> bool {
         let sections = [key, "connectors"].into_iter();
         let mut sections = sections.filter(|section| key != "processors" || *section == key);
         sections.any(|section| self.root.at(section).get(id).is_some())
+    }
+}
+
+impl Known<'_> {
+    /// The signals with which a component works at a place of a pipeline; `None` if none is defined.
+    fn signals(&self, key: &str, id: &ComponentId) -> Option<&'static [Signal]> {
+        let connector = self.connectors.get(id).copied();
+        match key {
+            "receivers" => {
+                let gives = connector.map(|(_, outputs)| outputs);
+                self.receivers.get(id).copied().or(gives)
+            }
+            "exporters" => {
+                let takes = connector.map(|(inputs, _)| inputs);
+                self.exporters.get(id).copied().or(takes)
+            }
+            _ => self.processors.get(id).copied(),
+        }
     }
 }
 
@@ -197,7 +194,7 @@ fn check(pipeline: &Pipeline, section: &Section<'_>, known: &Known<'_>, problems
     for (key, ids) in roles {
         for id in ids {
             let place = place_in(&section.at(key), id);
-            match known.signals(id, key) {
+            match known.signals(key, id) {
                 None if known.is_written(&id.to_string(), key) => {}
                 None => problems.error(
                     place,

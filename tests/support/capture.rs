@@ -45,7 +45,7 @@ pub fn collector_file(path: &Path) -> Vec<Bytes> {
 #[must_use]
 pub fn all() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/captures");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/captures");
     collect(&shipped, &mut found);
     if let Some(more) = std::env::var_os("AGENTGUARD_CAPTURES").filter(|dir| !dir.is_empty()) {
         collect(Path::new(&more), &mut found);

@@ -18,7 +18,8 @@ const TABLE: &[(&str, &[&[&str]])] = &[
     ("base", &[]),
     ("otlp", &[]),
     ("scan", &[&["otlp"]]),
-    ("graph", &[&["scan"]]),
+    // `otlp`: a node keeps the encoded attributes that the splice inserts (D5)
+    ("graph", &[&["otlp", "scan"]]),
     ("analysis", &[&["scan", "graph"]]),
     ("detect", &[&["scan", "graph", "analysis"]]),
     (

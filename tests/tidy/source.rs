@@ -46,8 +46,10 @@ impl Source {
         };
         lexer.run();
         let code = String::from_utf8_lossy(&lexer.code).into_owned();
-        let whole =
-            !path.starts_with("src/") || path.ends_with("/tests.rs") || path.contains("/tests/");
+        let whole = !path.starts_with("src/")
+            || path.ends_with("/tests.rs")
+            || path.ends_with("/testing.rs")
+            || path.contains("/tests/");
         Source {
             path: path.to_owned(),
             text: text.to_owned(),

@@ -1,4 +1,5 @@
 //! Files as they are left behind.
+#![expect(clippy::disallowed_methods, reason = "tests unpack what they packed")]
 
 use super::*;
 use crate::otlp::{Signal, capture, json};

@@ -47,10 +47,10 @@ fn decoded_items(signal: Signal, bytes: &[u8]) -> Result<usize, prost::DecodeErr
 /// Real requests of four agent frameworks.
 fn captured() -> Vec<Vec<u8>> {
     let captures: [&[u8]; 4] = [
-        include_bytes!("../../../tests/fixtures/captures/google-adk.otlp"),
-        include_bytes!("../../../tests/fixtures/captures/mcp.otlp"),
-        include_bytes!("../../../tests/fixtures/captures/pydantic-ai-logfire.otlp"),
-        include_bytes!("../../../tests/fixtures/captures/vercel-ai.otlp"),
+        include_bytes!("../../../examples/captures/google-adk.otlp"),
+        include_bytes!("../../../examples/captures/mcp.otlp"),
+        include_bytes!("../../../examples/captures/pydantic-ai-logfire.otlp"),
+        include_bytes!("../../../examples/captures/vercel-ai.otlp"),
     ];
     let mut requests = Vec::new();
     for mut rest in captures {

@@ -1,4 +1,5 @@
 //! Bodies that are what they say, and bodies that are not.
+#![expect(clippy::disallowed_methods, reason = "tests unpack what they packed")]
 
 use super::*;
 use bytes::Bytes;

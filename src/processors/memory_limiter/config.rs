@@ -177,7 +177,7 @@ impl ProcessorConfig for Checked {
         };
         let consumer = Arc::new(limiter.processor(signal, next));
         // one checker a component, however many pipelines it stands in
-        let component = is_first.then(|| limiter as Arc<dyn Component>);
+        let component = is_first.then_some(limiter as Arc<dyn Component>);
         Ok(BuiltProcessor {
             consumer,
             component,

@@ -104,18 +104,14 @@ impl Intake {
         let Some(consumer) = self.consumer(signal) else {
             return Err(no_pipeline(signal));
         };
-        let mut reservation = Reservation::default();
-        if let Err(verdict) = consumer.reserve(
-            Batch {
-                signal,
-                bytes,
-                items,
-            },
-            &mut reservation,
-        ) {
-            self.metrics.refused(signal, u64::from(items));
-            return Err(verdict.into());
-        }
+        let batch = Batch {
+            signal,
+            bytes,
+            items,
+        };
+        let obtained = Reservation::obtain(&**consumer, batch, self.body_timeout).await;
+        let reservation =
+            obtained.inspect_err(|_| self.metrics.refused(signal, u64::from(items)))?;
         let completion = reservation.commit();
         drop(share);
         if let Err(verdict) = completion.wait().await {

@@ -84,8 +84,11 @@ impl Parts<'_> {
             max_concurrent_streams: grpc.max_concurrent_streams,
             max_connections: self.config.max_connections,
             header_timeout: HttpServerConfig::default().read_header_timeout,
-            keepalive_time: keepalive.time,
+            keepalive_time: unless_zero(keepalive.time),
             keepalive_timeout: keepalive.timeout,
+            max_age: unless_zero(keepalive.max_connection_age),
+            max_age_grace: unless_zero(keepalive.max_connection_age_grace),
+            max_idle: unless_zero(keepalive.max_connection_idle),
         };
         let limit = grpc.max_request_size();
         (
@@ -106,10 +109,13 @@ impl Parts<'_> {
             max_concurrent_streams: GrpcServerConfig::default().max_concurrent_streams,
             max_connections: self.config.max_connections,
             header_timeout: http.read_header_timeout,
-            keepalive_time: keepalive.time,
+            keepalive_time: unless_zero(keepalive.time),
             keepalive_timeout: keepalive.timeout,
+            max_age: None,
+            max_age_grace: None,
+            max_idle: unless_zero(http.idle_timeout),
         };
-        let protocol = Protocol::Http(http::HttpSettings::of(http, paths));
+        let protocol = Protocol::Http(Box::new(http::HttpSettings::of(http, paths)));
         (
             http.endpoint_or(4318),
             self.listener("http", protocol, http.max_request_body_size, settings),
@@ -139,6 +145,11 @@ impl Parts<'_> {
             settings,
         })
     }
+}
+
+/// In these settings zero means never.
+fn unless_zero(span: Duration) -> Option<Duration> {
+    (!span.is_zero()).then_some(span)
 }
 
 impl Component for OtlpReceiver {

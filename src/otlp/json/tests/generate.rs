@@ -94,6 +94,10 @@ pub(super) fn message(
     out
 }
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one dice roll for each part of a field"
+)]
 fn put_field(
     dice: &mut Dice<'_>,
     number: u32,

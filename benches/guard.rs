@@ -1,0 +1,173 @@
+//! What the guard costs per span: scanning, scanning and enriching, pairing, and a tick.
+//!
+//! The input is requests of 512 spans: traces of an agent with model calls, tools and plain spans between, as an agent
+//! program sends them, children before parents. Read the result as spans per second (`thrpt`). Ids are new in every
+//! request, so that pairing meets no duplicates; names repeat, as they do.
+
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark with a broken set-up must stop"
+)]
+
+use agentguard::base::Nanos;
+use agentguard::guard::{Guard, GuardSettings};
+use agentguard::scan::Sighting;
+use bytes::Bytes;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use prost::Message;
+use std::hint::black_box;
+
+const SPANS: u64 = 512;
+const SPANS_PER_TRACE: u64 = 16;
+/// Requests that are sent in turn; more than the span table holds, so that eviction is part of the figure.
+const REQUESTS: u64 = 768;
+
+fn attribute(key: &str, value: Value) -> KeyValue {
+    KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue { value: Some(value) }),
+        ..KeyValue::default()
+    }
+}
+
+fn text(key: &str, value: &str) -> KeyValue {
+    attribute(key, Value::StringValue(value.to_owned()))
+}
+
+/// The span at a place in its trace: 0 is the agent, the others run in it.
+fn span(trace: u64, place: u64) -> Span {
+    let mut attributes = match place % 4 {
+        _ if place == 0 => vec![
+            text("gen_ai.operation.name", "invoke_agent"),
+            text("gen_ai.agent.name", &format!("agent {}", trace % 24)),
+        ],
+        0 => vec![
+            text("gen_ai.operation.name", "execute_tool"),
+            text(
+                "gen_ai.tool.name",
+                &format!("tool_{}", (trace + place) % 40),
+            ),
+        ],
+        1 => vec![
+            text("code.function.name", "step"),
+            text("thread.name", "main"),
+        ],
+        _ => vec![
+            text("gen_ai.operation.name", "chat"),
+            text("gen_ai.provider.name", "openai"),
+            text(
+                "gen_ai.request.model",
+                ["gpt-4o-2024-08-06", "gpt-4o-mini"][usize::from(trace.is_multiple_of(2))],
+            ),
+            attribute("gen_ai.usage.input_tokens", Value::IntValue(812)),
+            attribute("gen_ai.usage.output_tokens", Value::IntValue(97)),
+            text("server.address", "api.openai.com"),
+        ],
+    };
+    attributes.push(text("session.id", "5f0c2f4e-8a53-4b52-9b5f-0d6f4a6b1a11"));
+    attributes.push(attribute("thread.id", Value::IntValue(140)));
+    let id = trace * SPANS_PER_TRACE + place + 1;
+    let parent = if place == 0 {
+        vec![]
+    } else {
+        (trace * SPANS_PER_TRACE + 1).to_be_bytes().to_vec()
+    };
+    let start = 1_700_000_000_000_000_000 + id * 1_000;
+    Span {
+        trace_id: u128::from(trace + 1).to_be_bytes().to_vec(),
+        span_id: id.to_be_bytes().to_vec(),
+        parent_span_id: parent,
+        name: "chat gpt-4o".to_owned(),
+        kind: 3,
+        start_time_unix_nano: start,
+        end_time_unix_nano: start + 900,
+        attributes,
+        ..Span::default()
+    }
+}
+
+fn request(number: u64) -> Bytes {
+    let traces = SPANS / SPANS_PER_TRACE;
+    let spans = (number * traces..(number + 1) * traces)
+        .flat_map(|trace| {
+            (0..SPANS_PER_TRACE)
+                .rev()
+                .map(move |place| span(trace, place))
+        })
+        .collect();
+    let request = ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans {
+            resource: Some(Resource {
+                attributes: vec![
+                    text("service.name", "desk"),
+                    text("telemetry.sdk.language", "python"),
+                ],
+                ..Resource::default()
+            }),
+            scope_spans: vec![ScopeSpans {
+                spans,
+                ..ScopeSpans::default()
+            }],
+            ..ResourceSpans::default()
+        }],
+    };
+    Bytes::from(request.encode_to_vec())
+}
+
+fn ingest(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("guard");
+    group.throughput(Throughput::Elements(SPANS));
+    let request = request(0);
+    for (name, enriches) in [("scan", false), ("scan and enrich", true)] {
+        let guard = Guard::new(GuardSettings {
+            enriches,
+            ..GuardSettings::default()
+        });
+        let mut worker = guard.worker();
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| black_box(guard.ingest(&mut worker, &request, 512).expect("valid")));
+        });
+    }
+    group.finish();
+}
+
+fn shard(criterion: &mut Criterion) {
+    let guard = Guard::new(GuardSettings::default());
+    let mut worker = guard.worker();
+    let requests: Vec<Vec<Sighting>> = (0..REQUESTS)
+        .map(|number| {
+            let ingested = guard
+                .ingest(&mut worker, &request(number), 512)
+                .expect("valid");
+            ingested.sightings.concat()
+        })
+        .collect();
+    let mut group = criterion.benchmark_group("guard");
+    group.throughput(Throughput::Elements(SPANS));
+    let mut settler = guard.settler();
+    let mut turn = requests.iter().cycle();
+    let now = Nanos(1_700_000_100_000_000_000);
+    group.bench_function("pair", |bencher| {
+        bencher.iter(|| settler.settle(turn.next().expect("endless"), now));
+    });
+    group.bench_function("tick", |bencher| {
+        let mut totals = guard.totals();
+        bencher.iter_batched(
+            || turn.next().expect("endless"),
+            |sightings| {
+                settler.settle(sightings, now);
+                guard.tick(&mut totals, [&settler.collect(now)])
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    group.finish();
+}
+
+criterion_group!(benches, ingest, shard);
+criterion_main!(benches);

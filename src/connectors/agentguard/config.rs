@@ -1,0 +1,210 @@
+//! What the user writes under `connectors: agentguard`.
+
+use super::AgentGuardConnector;
+use crate::base::{ByteSize, Problems};
+use crate::config::Section;
+use crate::graph::{InternLimits, ShardSettings};
+use crate::guard::GuardSettings;
+use crate::otlp::semconv;
+use crate::pipeline::{BuildContext, Connector, ConnectorConfig, Outputs};
+use crate::scan::{MAX_REALM_KEYS, ScanSettings, Sighting};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The guard's settings.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AgentGuardConfig {
+    /// Time between two publications of the graph; at least `10ms`.
+    #[serde(with = "crate::base::duration")]
+    pub tick_interval: Duration,
+    /// Threads that pair spans, each with tables of its own; 1 to 64. One is enough for two cores.
+    pub shards: usize,
+    /// Spans held for pairing, by all shards together; at least 1024. A span takes about 220 bytes, touched as it is used.
+    pub max_spans: usize,
+    /// Nodes known at one time; what comes beyond is counted in one node a kind named `_overflow`.
+    pub max_nodes: usize,
+    /// Edges known at one time; what comes beyond is counted between the overflow nodes.
+    pub max_edges: usize,
+    /// Requests that may wait for a shard; the next one is pushed back to its sender.
+    pub inbox_requests: usize,
+    /// Spans that may wait for a shard. A waiting span takes 104 bytes.
+    pub inbox_spans: usize,
+    /// How long a trace without progress waits for a missing parent before its calls are drawn from a fallback source.
+    #[serde(with = "crate::base::duration")]
+    pub orphan_timeout: Duration,
+    /// How long a trace is kept for spans that come late; `max_spans` may end it before.
+    #[serde(with = "crate::base::duration")]
+    pub keep: Duration,
+    /// Resource attributes whose values part the graph into realms; at most four.
+    pub realm: Vec<String>,
+    /// Whether forwarded spans are given `agentguard.node.id` and `agentguard.node.kind`.
+    pub enrich: bool,
+}
+
+impl Default for AgentGuardConfig {
+    fn default() -> Self {
+        AgentGuardConfig {
+            tick_interval: Duration::from_secs(1),
+            shards: 1,
+            max_spans: 262_144,
+            max_nodes: 100_000,
+            max_edges: 400_000,
+            inbox_requests: 1_024,
+            inbox_spans: 131_072,
+            orphan_timeout: Duration::from_secs(60),
+            keep: Duration::from_secs(3_600),
+            realm: vec![semconv::DEPLOYMENT_ENVIRONMENT_NAME.to_owned()],
+            enrich: true,
+        }
+    }
+}
+
+/// A mistake in a section: the key, and what would be right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The key.
+    pub key: &'static str,
+    /// What is wrong with its value.
+    pub message: &'static str,
+    /// What would be right.
+    pub help: &'static str,
+}
+
+impl AgentGuardConfig {
+    /// Every mistake.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let rules = [
+            (
+                self.tick_interval >= Duration::from_millis(10),
+                "tick_interval",
+                "is too short",
+                "write `10ms` or more; `1s` is usual",
+            ),
+            (
+                (1..=64).contains(&self.shards),
+                "shards",
+                "is not a number from 1 to 64",
+                "write 1 unless a shard's inbox fills up",
+            ),
+            (
+                (1_024..=1 << 30).contains(&self.max_spans),
+                "max_spans",
+                "is out of bounds",
+                "write a number from 1024 to 1073741824",
+            ),
+            (
+                (1..=1 << 28).contains(&self.max_nodes),
+                "max_nodes",
+                "is out of bounds",
+                "write a number from 1 to 268435456",
+            ),
+            (
+                (1..=1 << 28).contains(&self.max_edges),
+                "max_edges",
+                "is out of bounds",
+                "write a number from 1 to 268435456",
+            ),
+            (
+                (1..=1 << 20).contains(&self.inbox_requests),
+                "inbox_requests",
+                "is out of bounds",
+                "write a number from 1 to 1048576",
+            ),
+            (
+                self.inbox_spans >= 1,
+                "inbox_spans",
+                "leaves no room for any span",
+                "write 131072",
+            ),
+            (
+                !self.orphan_timeout.is_zero(),
+                "orphan_timeout",
+                "must be more than zero",
+                "write `60s`",
+            ),
+            (
+                self.keep >= self.orphan_timeout,
+                "keep",
+                "is shorter than `orphan_timeout`",
+                "write `1h`",
+            ),
+            (
+                self.realm.len() <= MAX_REALM_KEYS,
+                "realm",
+                "names more than four attributes",
+                "keep those that part what must never join",
+            ),
+        ];
+        rules
+            .into_iter()
+            .filter(|(holds, ..)| !holds)
+            .map(|(_, key, message, help)| Mistake { key, message, help })
+            .collect()
+    }
+
+    /// The guard that is meant; `seed` keys its hashes.
+    #[must_use]
+    pub fn settings(&self, seed: u64) -> GuardSettings {
+        let shards = self.shards.max(1);
+        GuardSettings {
+            scan: ScanSettings {
+                seed,
+                realm_keys: self.realm.clone(),
+                remembered: 65_536,
+            },
+            limits: InternLimits {
+                nodes: self.max_nodes,
+                edges: self.max_edges,
+            },
+            shards,
+            shard: ShardSettings {
+                seed,
+                spans: self.max_spans / shards,
+                t_orphan: self.orphan_timeout,
+                t_keep: self.keep,
+            },
+            enriches: self.enrich,
+        }
+    }
+
+    /// The memory that waiting sightings may take.
+    #[must_use]
+    pub fn inbox_bytes(&self) -> ByteSize {
+        ByteSize((self.inbox_spans * self.shards * size_of::<Sighting>()) as u64)
+    }
+}
+
+/// Reads and checks the section.
+pub fn configure(
+    section: &Section<'_>,
+    problems: &mut Problems,
+) -> Option<Box<dyn ConnectorConfig>> {
+    let config: AgentGuardConfig = section.parse(&[], problems)?;
+    let mistakes = config.mistakes();
+    for Mistake { key, message, help } in &mistakes {
+        problems.error(section.place_of(key), *message, *help);
+    }
+    mistakes.is_empty().then(|| Box::new(config) as _)
+}
+
+impl ConnectorConfig for AgentGuardConfig {
+    fn build(
+        &self,
+        context: &BuildContext,
+        outputs: Outputs,
+    ) -> anyhow::Result<Arc<dyn Connector>> {
+        let clock = context.telemetry.clock().clone();
+        let mut seed = [0; 8];
+        getrandom::fill(&mut seed)?;
+        let now = Arc::new(move || clock.now());
+        let connector = AgentGuardConnector::new(self, u64::from_le_bytes(seed), now, &outputs);
+        connector.report(&context.telemetry, &context.id.to_string());
+        context
+            .shared
+            .offer(&context.id, Arc::new(connector.view()));
+        Ok(Arc::new(connector))
+    }
+}

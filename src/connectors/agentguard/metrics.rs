@@ -1,0 +1,205 @@
+//! The connector's numbers, for whoever publishes them.
+
+use super::View;
+use crate::base::sync::{AtomicU64, Ordering};
+use crate::graph::ShardStats;
+use crate::guard::ScanCounts;
+use crate::scan::{EdgeKind, NodeKind};
+use crate::telemetry::{MetricDef, Registry};
+
+const NODES: MetricDef =
+    MetricDef::gauge("agentguard_nodes", "Nodes in the published graph, by kind.")
+        .labels(&["connector", "kind"]);
+const EDGES: MetricDef =
+    MetricDef::gauge("agentguard_edges", "Edges in the published graph, by kind.")
+        .labels(&["connector", "kind"]);
+const SPANS: MetricDef = MetricDef::counter(
+    "agentguard_scan_spans_total",
+    "Spans by how they were read: as a node, as a handoff, as neither, or not at all.",
+)
+.labels(&["connector", "reading"]);
+const REFUSED: MetricDef = MetricDef::counter(
+    "agentguard_graph_requests_refused_total",
+    "Requests pushed back because a shard's inbox was full.",
+)
+.labels(&["connector"]);
+const LOST: MetricDef = MetricDef::counter(
+    "agentguard_graph_spans_lost_total",
+    "Accepted spans whose shard had gone; they were forwarded, but not counted in the graph.",
+)
+.labels(&["connector"]);
+const INBOX: MetricDef = MetricDef::gauge(
+    "agentguard_graph_inbox_spans",
+    "Spans that wait for a shard or are being paired.",
+)
+.labels(&["connector"]);
+const HELD: MetricDef = MetricDef::gauge("agentguard_graph_spans_held", "Spans held for pairing.")
+    .labels(&["connector"]);
+const WAITING: MetricDef = MetricDef::gauge(
+    "agentguard_graph_spans_waiting",
+    "Spans held whose caller is not known yet.",
+)
+.labels(&["connector"]);
+const EVICTED: MetricDef = MetricDef::counter(
+    "agentguard_graph_spans_evicted_total",
+    "Spans that gave way because the table was full or their time was up, by reason.",
+)
+.labels(&["connector", "reason"]);
+const DUPLICATES: MetricDef = MetricDef::counter(
+    "agentguard_graph_spans_duplicate_total",
+    "Spans that had come before and were not counted again.",
+)
+.labels(&["connector"]);
+const UNPAIRED: MetricDef = MetricDef::counter(
+    "agentguard_graph_parents_missing_total",
+    "Parents that are not waited for any more; their children's calls have a fallback source.",
+)
+.labels(&["connector"]);
+const OVERFLOW: MetricDef = MetricDef::counter(
+    "agentguard_graph_overflow_total",
+    "Sightings counted at an overflow node or edge, because the bound was reached.",
+)
+.labels(&["connector", "what"]);
+
+/// Every definition, for the inventory.
+pub const DEFINITIONS: &[&MetricDef] = &[
+    &NODES,
+    &EDGES,
+    &SPANS,
+    &REFUSED,
+    &LOST,
+    &INBOX,
+    &HELD,
+    &WAITING,
+    &EVICTED,
+    &DUPLICATES,
+    &UNPAIRED,
+    &OVERFLOW,
+];
+
+/// Lets a registry read the numbers at each scrape.
+pub(super) fn report(registry: &Registry, id: &str, view: &View) {
+    let pull = |def: &'static MetricDef, more: &[&str], read: fn(&Numbers) -> u64| {
+        let view = view.clone();
+        let labels: Vec<&str> = std::iter::once(id).chain(more.iter().copied()).collect();
+        registry
+            .pull(def, &labels, move || whole(read(&view.numbers())))
+            .keep();
+    };
+    for kind in NodeKind::ALL {
+        let view = view.clone();
+        let read = move || whole(of_kind(&view.published().nodes_by_kind(), kind));
+        registry.pull(&NODES, &[id, kind.as_str()], read).keep();
+    }
+    for kind in EdgeKind::ALL {
+        let view = view.clone();
+        let read = move || whole(of_kind(&view.published().edges_by_kind(), kind));
+        registry.pull(&EDGES, &[id, kind.as_str()], read).keep();
+    }
+    pull(&SPANS, &["node"], |n| n.scan.with_node);
+    pull(&SPANS, &["neutral"], |n| n.scan.neutral);
+    pull(&SPANS, &["handoff"], |n| n.scan.handoffs);
+    pull(&SPANS, &["bad_id"], |n| n.scan.bad_id);
+    pull(&SPANS, &["ignored"], |n| n.scan.ignored);
+    pull(&REFUSED, &[], |n| n.refused_requests);
+    pull(&LOST, &[], |n| n.lost_spans);
+    pull(&INBOX, &[], |n| n.inbox_spans.iter().sum());
+    pull(&HELD, &[], |n| n.sum(|shard| shard.spans));
+    pull(&WAITING, &[], |n| n.sum(|shard| shard.waiting));
+    pull(&EVICTED, &["closed"], |n| {
+        n.sum(|shard| shard.evicted_closed)
+    });
+    pull(&EVICTED, &["settled"], |n| {
+        n.sum(|shard| shard.evicted_settled)
+    });
+    pull(&EVICTED, &["waiting"], |n| {
+        n.sum(|shard| shard.evicted_waiting)
+    });
+    pull(&EVICTED, &["expired"], |n| n.sum(|shard| shard.expired));
+    pull(&DUPLICATES, &[], |n| n.sum(|shard| shard.duplicates));
+    pull(&UNPAIRED, &[], |n| n.sum(|shard| shard.given_up));
+    pull(&OVERFLOW, &["node"], |n| n.refused_nodes);
+    pull(&OVERFLOW, &["edge"], |n| n.refused_edges);
+}
+
+fn of_kind<K: PartialEq>(counts: &[(K, u64)], kind: K) -> u64 {
+    counts
+        .iter()
+        .find(|(k, _)| *k == kind)
+        .map_or(0, |(_, n)| *n)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a metric's number is a double")]
+fn whole(n: u64) -> f64 {
+    n as f64
+}
+
+/// Everything the connector counts, at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Numbers {
+    /// `agentguard_nodes{kind}`: nodes in the published graph.
+    pub nodes: Vec<(NodeKind, u64)>,
+    /// `agentguard_edges{kind}`: edges in it.
+    pub edges: Vec<(EdgeKind, u64)>,
+    /// Spans by how they were read.
+    pub scan: ScanCounts,
+    /// Requests pushed back because an inbox was full.
+    pub refused_requests: u64,
+    /// Spans accepted whose shard had gone; 0 unless a thread died.
+    pub lost_spans: u64,
+    /// Spans that hold room in each shard's inbox.
+    pub inbox_spans: Vec<u64>,
+    /// Each shard's own numbers, as of the last tick.
+    pub shards: Vec<ShardStats>,
+    /// Sightings of names that found no room among the nodes.
+    pub refused_nodes: u64,
+    /// The same among the edges.
+    pub refused_edges: u64,
+}
+
+impl Numbers {
+    /// A number of all shards together.
+    fn sum(&self, of: fn(&ShardStats) -> u64) -> u64 {
+        self.shards.iter().map(of).sum()
+    }
+}
+
+/// Counters of the request clock.
+#[derive(Default)]
+pub(super) struct Counters {
+    with_node: AtomicU64,
+    neutral: AtomicU64,
+    handoffs: AtomicU64,
+    bad_id: AtomicU64,
+    ignored: AtomicU64,
+    pub(super) refused_requests: AtomicU64,
+    pub(super) lost_spans: AtomicU64,
+}
+
+impl Counters {
+    /// Adds a committed request's.
+    pub(super) fn add(&self, counts: &ScanCounts) {
+        for (counter, more) in [
+            (&self.with_node, counts.with_node),
+            (&self.neutral, counts.neutral),
+            (&self.handoffs, counts.handoffs),
+            (&self.bad_id, counts.bad_id),
+            (&self.ignored, counts.ignored),
+        ] {
+            if more > 0 {
+                counter.fetch_add(more, Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub(super) fn scan(&self) -> ScanCounts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ScanCounts {
+            with_node: read(&self.with_node),
+            neutral: read(&self.neutral),
+            handoffs: read(&self.handoffs),
+            bad_id: read(&self.bad_id),
+            ignored: read(&self.ignored),
+        }
+    }
+}

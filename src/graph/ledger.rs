@@ -1,0 +1,177 @@
+//! A shard's counters: plain memory, one writer, and a list of what changed since the tick last asked.
+//!
+//! **Bounds.** As many edges and nodes as the interner gives numbers for, and this shard has seen.
+//! **Invariant.** What is handed over is a difference: the sums live with the tick.
+
+use crate::base::{EdgeId, NodeId};
+use crate::graph::counts::Counts;
+use crate::graph::interner::{EdgeKey, Interner};
+use crate::scan::hash;
+use hashbrown::HashTable;
+use std::sync::Arc;
+
+/// Two nodes that are one (B-07), as one place in a trace shows it: the second ran right inside the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Alias {
+    /// The outer: a workflow, an agent or a tool.
+    pub outer: NodeId,
+    /// The inner: an agent or a workflow of the same name.
+    pub inner: NodeId,
+}
+
+/// A shard's number of an edge.
+pub(crate) type EdgeSlot = u32;
+
+/// One thing's difference since the last hand-over.
+#[derive(Clone, Copy, Debug)]
+struct Row<Id> {
+    id: Id,
+    is_changed: bool,
+    counts: Counts,
+}
+
+/// What changed since the last hand-over.
+pub(crate) struct Differences {
+    pub(crate) nodes: Vec<(NodeId, Counts)>,
+    pub(crate) edges: Vec<(EdgeId, Counts)>,
+    pub(crate) aliases: Vec<(Alias, i64)>,
+}
+
+/// Counters of a shard.
+pub(crate) struct Ledger {
+    interner: Arc<Interner>,
+    seed: u64,
+    slots: HashTable<(EdgeKey, EdgeSlot)>,
+    edges: Vec<Row<EdgeId>>,
+    changed_edges: Vec<EdgeSlot>,
+    /// By the node's number: its row plus one, 0 for none.
+    node_rows: Vec<u32>,
+    nodes: Vec<Row<NodeId>>,
+    changed_nodes: Vec<u32>,
+    aliases: HashTable<(Alias, i64)>,
+}
+
+impl Ledger {
+    pub(crate) fn new(interner: Arc<Interner>, seed: u64) -> Self {
+        Ledger {
+            interner,
+            seed,
+            slots: HashTable::new(),
+            edges: Vec::new(),
+            changed_edges: Vec::new(),
+            node_rows: Vec::new(),
+            nodes: Vec::new(),
+            changed_nodes: Vec::new(),
+            aliases: HashTable::new(),
+        }
+    }
+
+    /// The shard's number of an edge. Asks the interner on first sight, and each time for one that found no room there.
+    #[inline]
+    pub(crate) fn edge(&mut self, key: EdgeKey) -> EdgeSlot {
+        let hash = hash_of(self.seed, key);
+        if let Some((_, slot)) = self.slots.find(hash, |(known, _)| *known == key) {
+            return *slot;
+        }
+        let (id, kept) = self.interner.edge(key);
+        let hash = hash_of(self.seed, kept);
+        if let Some((_, slot)) = self.slots.find(hash, |(known, _)| *known == kept) {
+            return *slot;
+        }
+        let slot = u32::try_from(self.edges.len()).unwrap_or(u32::MAX);
+        self.edges.push(Row {
+            id,
+            is_changed: false,
+            counts: Counts::default(),
+        });
+        let seed = self.seed;
+        self.slots
+            .insert_unique(hash, (kept, slot), |(key, _)| hash_of(seed, *key));
+        slot
+    }
+
+    /// The counters of an edge, to be changed.
+    #[inline]
+    pub(crate) fn edge_counts(&mut self, slot: EdgeSlot) -> &mut Counts {
+        let row = &mut self.edges[slot as usize];
+        if !row.is_changed {
+            row.is_changed = true;
+            self.changed_edges.push(slot);
+        }
+        &mut row.counts
+    }
+
+    /// The counters of a node, to be changed.
+    #[inline]
+    pub(crate) fn node_counts(&mut self, node: NodeId) -> &mut Counts {
+        let at = node.0 as usize;
+        if at >= self.node_rows.len() {
+            self.node_rows.resize(at + 1, 0);
+        }
+        if self.node_rows[at] == 0 {
+            self.nodes.push(Row {
+                id: node,
+                is_changed: false,
+                counts: Counts::default(),
+            });
+            self.node_rows[at] = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        }
+        let slot = self.node_rows[at] - 1;
+        let row = &mut self.nodes[slot as usize];
+        if !row.is_changed {
+            row.is_changed = true;
+            self.changed_nodes.push(slot);
+        }
+        &mut row.counts
+    }
+
+    /// One span more or fewer says that two nodes are one.
+    pub(crate) fn add_alias(&mut self, alias: Alias, sign: i64) {
+        let seed = self.seed;
+        let hash = |alias: &Alias| {
+            hash::word(
+                seed,
+                u64::from(alias.outer.0) << 32 | u64::from(alias.inner.0),
+            )
+        };
+        self.aliases
+            .entry(
+                hash(&alias),
+                |(known, _)| *known == alias,
+                |(known, _)| hash(known),
+            )
+            .or_insert((alias, 0))
+            .into_mut()
+            .1 += sign;
+    }
+
+    /// Hands over what changed and starts anew.
+    pub(crate) fn take(&mut self) -> Differences {
+        Differences {
+            nodes: taken(&mut self.nodes, &mut self.changed_nodes),
+            edges: taken(&mut self.edges, &mut self.changed_edges),
+            aliases: self
+                .aliases
+                .drain()
+                .filter(|(_, spans)| *spans != 0)
+                .collect(),
+        }
+    }
+}
+
+fn taken<Id: Copy>(rows: &mut [Row<Id>], changed: &mut Vec<u32>) -> Vec<(Id, Counts)> {
+    changed
+        .drain(..)
+        .map(|slot| {
+            let row = &mut rows[slot as usize];
+            row.is_changed = false;
+            (row.id, std::mem::take(&mut row.counts))
+        })
+        .collect()
+}
+
+#[inline]
+fn hash_of(seed: u64, key: EdgeKey) -> u64 {
+    let ends = u64::from(key.from.0) << 32 | u64::from(key.to.0);
+    hash::word(seed ^ key.kind as u64, ends)
+}

@@ -1,0 +1,460 @@
+//! The shard: sightings in, counter changes out (D3).
+//!
+//! ```text
+//! sighting ─▶ its place in the tree ─▶ context from the parent ─▶ read: which edge, which node ─▶ count
+//!                                         └─ changed: take back, count anew, go on with the children
+//! ```
+//!
+//! A span's context says who runs it. It comes from the parent's context, or from the parent itself where that is the work
+//! of a node; so each span is settled by one look at its parent, and what waits is settled when the missing one comes.
+//!
+//! **Bounds.** The span table's; a sighting touches its own entry, its parent's, and the entries below it whose context it
+//! changes. When the table is full, closed traces give way first, then settled spans without children, then the rest.
+//! **Invariants.** The counters are a function of the set of spans seen, not of their order, as long as nothing was evicted
+//! or given up in between (B-08). What was counted is taken back by the same numbers.
+//! **Not here.** Clocks: `now` is stream time and an argument. What rates mean (the tick).
+
+use crate::base::{EdgeId, Nanos, NodeId};
+use crate::graph::counts::Counts;
+use crate::graph::entry::{Context, Counted, Entry, NONE, Slot, Standing};
+use crate::graph::interner::{EdgeKey, Interner};
+use crate::graph::ledger::{Alias, Differences, Ledger};
+use crate::graph::reading::{self, Reading};
+use crate::graph::table::{Shelf, SpanTable};
+use crate::scan::{NO_NODE, Role, Sighting};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What shapes a shard.
+#[derive(Clone, Copy, Debug)]
+pub struct ShardSettings {
+    /// Key of the hashes that strangers must not guess.
+    pub seed: u64,
+    /// Spans held for pairing, placeholders of missing parents among them.
+    pub spans: usize,
+    /// How long a trace without progress waits for a missing parent (B-04).
+    pub t_orphan: Duration,
+    /// How long a trace is kept for what comes late (B-05).
+    pub t_keep: Duration,
+}
+
+/// Numbers of a shard's own life. Counters but for the last three.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardStats {
+    /// Sightings taken.
+    pub sightings: u64,
+    /// Of those, spans that were there already (R-09).
+    pub duplicates: u64,
+    /// Entries that gave way because the table was full, of traces that were closed.
+    pub evicted_closed: u64,
+    /// The same, settled spans of open traces.
+    pub evicted_settled: u64,
+    /// The same, whole traces that still waited.
+    pub evicted_waiting: u64,
+    /// Entries that reached their age (`t_keep`).
+    pub expired: u64,
+    /// Missing parents that are not waited for any more.
+    pub given_up: u64,
+    /// Handoffs whose target the span does not say (E-15).
+    pub unresolved_handoffs: u64,
+    /// Entries in the table.
+    pub spans: u64,
+    /// Spans whose source is not known yet.
+    pub waiting: u64,
+    /// Places in the table.
+    pub capacity: u64,
+}
+
+/// What changed since the last hand-over.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Differences by node.
+    pub nodes: Vec<(NodeId, Counts)>,
+    /// Differences by edge.
+    pub edges: Vec<(EdgeId, Counts)>,
+    /// By how many spans more or fewer say that two nodes are one.
+    pub aliases: Vec<(Alias, i64)>,
+    /// The shard's numbers as they stand.
+    pub stats: ShardStats,
+}
+
+/// How often a span may come to itself before its loop is cut open.
+const ROUNDS: u32 = 4;
+
+/// How many entries of a trace an eviction looks at.
+const LOOKS: usize = 64;
+
+/// Pairs the spans of its traces. One writer.
+pub struct Shard {
+    settings: ShardSettings,
+    table: SpanTable,
+    ledger: Ledger,
+    stats: ShardStats,
+    // work in hand, kept for its memory
+    to_settle: Vec<Slot>,
+}
+
+impl Shard {
+    /// An empty shard. Memory for its tables is reserved now and touched as it is used.
+    #[must_use]
+    pub fn new(settings: ShardSettings, interner: Arc<Interner>) -> Self {
+        Shard {
+            table: SpanTable::new(settings.spans, settings.seed),
+            ledger: Ledger::new(interner, settings.seed),
+            settings,
+            stats: ShardStats::default(),
+            to_settle: Vec::new(),
+        }
+    }
+
+    /// Takes a sighting.
+    pub fn pair(&mut self, seen: &Sighting, now: Nanos) {
+        self.stats.sightings += 1;
+        while self.table.room() < 2 {
+            self.evict();
+        }
+        let trace = self.table.trace_of(seen.trace);
+        let slot = match self.table.find(trace, seen.span) {
+            Some(slot) if self.table.entry(slot).is_present => {
+                self.stats.duplicates += 1;
+                return;
+            }
+            Some(slot) => {
+                self.table.entry_mut(slot).arrive(*seen);
+                slot
+            }
+            None => self.table.insert(trace, Entry::present(*seen)),
+        };
+        // until it is settled it waits
+        self.note_waiting(slot, true);
+        if seen.is_root() {
+            self.table.trace_mut(trace).has_root = true;
+        } else {
+            let parent = self
+                .table
+                .find(trace, seen.parent)
+                .unwrap_or_else(|| self.table.insert(trace, Entry::placeholder(seen)));
+            self.table.adopt(parent, slot);
+        }
+        if seen.role == Role::Handoff && !seen.bears_node() {
+            self.stats.unresolved_handoffs += 1;
+        }
+        self.table.entry_mut(slot).context = Context::MISSING;
+        self.settle(slot, true);
+        self.table.trace_mut(trace).last = now.0;
+        self.file(slot);
+    }
+
+    /// Puts a span's trace where it belongs among the open and the closed ones.
+    fn file(&mut self, slot: Slot) {
+        let at = self.table.entry(slot).trace;
+        let trace = self.table.trace(at);
+        let is_closed = trace.waiting == 0 && trace.has_root;
+        self.table.renew(
+            at,
+            if is_closed {
+                Shelf::Closed
+            } else {
+                Shelf::Open
+            },
+        );
+    }
+
+    /// Gives an entry the context that its parent says, and goes on below as far as that changes anything.
+    fn settle(&mut self, start: Slot, is_new: bool) {
+        let mut to_settle = std::mem::take(&mut self.to_settle);
+        to_settle.push(start);
+        let mut is_first = is_new;
+        let mut rounds = 0;
+        // a context changes a few times at most; the budget is for what nobody thought of
+        let mut budget = 8 * self.table.len() + 8;
+        while let Some(slot) = to_settle.pop()
+            && budget > 0
+        {
+            budget -= 1;
+            let is_forced = std::mem::take(&mut is_first);
+            rounds += u32::from(slot == start);
+            if rounds == ROUNDS && is_new {
+                // it stands below itself, and each round says something new: a root (R-08)
+                self.table.leave(start);
+            }
+            let context = self.context(slot);
+            if context == self.table.entry(slot).context && !is_forced {
+                continue;
+            }
+            let before = self.below(slot);
+            self.put(slot, context);
+            if is_forced || before != self.below(slot) {
+                let mut child = self.table.entry(slot).first_child;
+                while child != NONE {
+                    to_settle.push(child);
+                    child = self.table.entry(child).next_sibling;
+                }
+            }
+        }
+        to_settle.clear();
+        self.to_settle = to_settle;
+    }
+
+    fn context(&self, slot: Slot) -> Context {
+        match self.table.entry(slot).parent {
+            NONE => Context::ROOT,
+            parent => self.below(parent),
+        }
+    }
+
+    fn below(&self, slot: Slot) -> Context {
+        let entry = self.table.entry(slot);
+        entry.below(slot, |model| {
+            self.table.entry(model).seen.service == entry.seen.service
+        })
+    }
+
+    /// Counts a span anew under another context.
+    fn put(&mut self, slot: Slot, context: Context) {
+        self.take_back(slot);
+        let was_waiting = self.table.entry(slot).context.standing == Standing::Waiting;
+        let waits = context.standing == Standing::Waiting;
+        if was_waiting != waits {
+            self.note_waiting(slot, waits);
+        }
+        self.table.entry_mut(slot).context = context;
+        if !waits && self.is_inner_model(slot) {
+            self.take_back(context.model);
+            let inner = *self.table.entry(slot);
+            let outer = self.table.entry_mut(context.model);
+            outer.call = outer.call.merged(&inner);
+            self.count(context.model);
+        }
+        self.count(slot);
+    }
+
+    fn note_waiting(&mut self, slot: Slot, waits: bool) {
+        let trace = self.table.entry(slot).trace;
+        let trace = self.table.trace_mut(trace);
+        if waits {
+            trace.waiting += 1;
+            self.stats.waiting += 1;
+        } else {
+            trace.waiting = trace.waiting.saturating_sub(1);
+            self.stats.waiting = self.stats.waiting.saturating_sub(1);
+        }
+    }
+
+    /// E-40: whether another model span of the service tells of the same call, around this one.
+    fn is_inner_model(&self, slot: Slot) -> bool {
+        let entry = self.table.entry(slot);
+        entry.seen.role == Role::Model
+            && entry.context.model != NONE
+            && self.table.entry(entry.context.model).seen.service == entry.seen.service
+    }
+
+    fn take_back(&mut self, slot: Slot) {
+        let counted = std::mem::replace(&mut self.table.entry_mut(slot).counted, Counted::Nothing);
+        self.post(slot, counted, -1);
+    }
+
+    fn count(&mut self, slot: Slot) {
+        let reading = self.read(slot);
+        let entry = self.table.entry(slot);
+        let standing = entry.context.standing;
+        let node = if entry.seen.role == Role::Model {
+            entry.call.node
+        } else {
+            entry.seen.node
+        };
+        let mut call = |key: Option<EdgeKey>, node, is_entry| Counted::Call {
+            edge: key.map_or(NONE, |key| self.ledger.edge(key)),
+            node,
+            standing,
+            is_entry,
+        };
+        let counted = match reading {
+            Reading::Nothing => Counted::Nothing,
+            Reading::Call(key) => call(Some(key), node, false),
+            Reading::Entry => call(None, node, true),
+            Reading::Declared => call(None, node, false),
+            Reading::Handoff(key) => call(Some(key), NO_NODE, false),
+            Reading::Alias(alias) => Counted::Alias(alias),
+        };
+        self.post(slot, counted, 1);
+        self.table.entry_mut(slot).counted = counted;
+    }
+
+    /// Adds what a span counts as, or takes it back.
+    fn post(&mut self, slot: Slot, counted: Counted, sign: i64) {
+        let entry = self.table.entry(slot);
+        match counted {
+            Counted::Nothing => {}
+            Counted::Alias(alias) => self.ledger.add_alias(alias, sign),
+            Counted::Call {
+                edge,
+                node,
+                standing,
+                is_entry,
+            } => {
+                if edge != NONE {
+                    add(self.ledger.edge_counts(edge), entry, standing, sign);
+                }
+                if node != NO_NODE {
+                    let counts = self.ledger.node_counts(node);
+                    if entry.seen.role == Role::Declare {
+                        counts.declared += sign;
+                    } else {
+                        counts.entries += sign * i64::from(is_entry);
+                        add(counts, entry, standing, sign);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Which edge and node a span counts for (`span-conventions` §5).
+    fn read(&self, slot: Slot) -> Reading {
+        let entry = self.table.entry(slot);
+        reading::of(entry, self.is_inner_model(slot))
+    }
+
+    /// Stops waiting for what is missing in a trace (B-04, B-09).
+    fn give_up(&mut self, trace: Slot) {
+        let mut slot = self.table.trace(trace).first;
+        while slot != NONE {
+            let entry = self.table.entry_mut(slot);
+            let next = entry.next_in_trace;
+            if !entry.is_present && !entry.is_given_up {
+                entry.is_given_up = true;
+                self.stats.given_up += 1;
+                let mut child = self.table.entry(slot).first_child;
+                while child != NONE {
+                    self.settle(child, false);
+                    child = self.table.entry(child).next_sibling;
+                }
+            }
+            slot = next;
+        }
+        // what waits still is its own ancestor (R-08)
+        let mut slot = self.table.trace(trace).first;
+        while slot != NONE && self.table.trace(trace).waiting > 0 {
+            let entry = self.table.entry(slot);
+            let next = entry.next_in_trace;
+            if entry.is_present && entry.context.standing == Standing::Waiting {
+                self.put(slot, Context::ORPHANED);
+            }
+            slot = next;
+        }
+        self.table.renew(trace, Shelf::Closed);
+    }
+
+    /// Lets time pass: gives up what waited too long, forgets what is too old.
+    pub fn expire(&mut self, now: Nanos) {
+        let is_due = |last: u64, after: Duration| Nanos(last).plus(after) <= now;
+        for shelf in [Shelf::Stuck, Shelf::Open] {
+            while let Some(trace) = self.table.oldest(shelf)
+                && is_due(self.table.trace(trace).last, self.settings.t_orphan)
+            {
+                self.give_up(trace);
+            }
+        }
+        while let Some(trace) = self.table.oldest(Shelf::Closed)
+            && is_due(self.table.trace(trace).last, self.settings.t_keep)
+        {
+            self.stats.expired += self.table.remove_trace(trace) as u64;
+        }
+    }
+
+    /// Settles everything as if all timers had fired (B-09).
+    pub fn flush(&mut self) {
+        for shelf in [Shelf::Stuck, Shelf::Open] {
+            while let Some(trace) = self.table.oldest(shelf) {
+                self.give_up(trace);
+            }
+        }
+    }
+
+    /// Makes room. A trace that had nothing to give is not looked at again before its next span.
+    fn evict(&mut self) {
+        if let Some(trace) = self.table.oldest(Shelf::Closed) {
+            self.stats.evicted_closed += self.table.remove_trace(trace) as u64;
+            return;
+        }
+        while let Some(trace) = self.table.oldest(Shelf::Open) {
+            let freed = self.thin(trace);
+            self.stats.evicted_settled += freed;
+            if freed > 0 {
+                return;
+            }
+            self.table.renew(trace, Shelf::Stuck);
+        }
+        if let Some(trace) = self.table.oldest(Shelf::Stuck) {
+            self.give_up(trace);
+            self.stats.evicted_waiting += self.table.remove_trace(trace) as u64;
+        }
+    }
+
+    /// Takes settled spans without children out of an open trace, oldest first.
+    fn thin(&mut self, trace: Slot) -> u64 {
+        let mut freed = 0;
+        for _ in 0..LOOKS {
+            let slot = self.table.trace(trace).first;
+            let entry = self.table.entry(slot);
+            let may_go = entry.is_present
+                && entry.first_child == NONE
+                && entry.context.standing != Standing::Waiting;
+            if !may_go {
+                self.table.rotate(trace);
+                continue;
+            }
+            let is_last = entry.next_in_trace == NONE;
+            let before = self.table.len();
+            self.table.remove_leaf(slot);
+            freed += (before - self.table.len()) as u64;
+            if is_last || self.table.oldest(Shelf::Open) != Some(trace) {
+                break;
+            }
+        }
+        freed
+    }
+
+    /// Hands over what changed. Between two sightings, so that a move never shows half done.
+    pub fn take_changes(&mut self) -> Changes {
+        self.stats.spans = self.table.len() as u64;
+        self.stats.capacity = (self.table.len() + self.table.room()) as u64;
+        let Differences {
+            nodes,
+            edges,
+            aliases,
+        } = self.ledger.take();
+        Changes {
+            nodes,
+            edges,
+            aliases,
+            stats: self.stats,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn check(&self) {
+        self.table.check();
+    }
+}
+
+/// Adds a span's numbers to counters, or takes them back.
+fn add(counts: &mut Counts, entry: &Entry, standing: Standing, sign: i64) {
+    if standing == Standing::Waiting {
+        counts.provisional += sign;
+        return;
+    }
+    let seen = &entry.seen;
+    counts.calls += sign;
+    counts.fallback += sign * i64::from(standing == Standing::Orphaned);
+    counts.outcomes[seen.outcome as usize] += sign;
+    let lasted = i64::try_from(seen.end - seen.start).unwrap_or(i64::MAX);
+    counts.duration_ns = counts.duration_ns.saturating_add(sign * lasted);
+    if seen.role == Role::Model {
+        counts.tokens_in += sign * i64::from(entry.call.tokens_in);
+        counts.tokens_out += sign * i64::from(entry.call.tokens_out);
+    }
+    if sign > 0 {
+        counts.saw(seen.start, seen.end, seen.trace);
+    }
+}

@@ -1,0 +1,157 @@
+//! Shards fed at random: any order gives the same counts.
+
+use super::*;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+/// A span of a random forest: parent, what it is, name, service, flags.
+fn arbitrary_spans() -> impl Strategy<Value = Vec<(u64, u8, u8, bool, bool)>> {
+    prop::collection::vec(
+        (0..40u64, 0..8u8, 0..3u8, any::<bool>(), any::<bool>()),
+        1..40,
+    )
+}
+
+fn build(scene: &Scene, spans: &[(u64, u8, u8, bool, bool)]) -> Vec<Sighting> {
+    let build_one =
+        |(id, (parent, what, name, is_elsewhere, flag)): (u64, &(u64, u8, u8, bool, bool))| {
+            let name = ["x", "y", "z"][usize::from(*name)];
+            let kind = [
+                NodeKind::Agent,
+                NodeKind::Workflow,
+                NodeKind::Model,
+                NodeKind::Model,
+                NodeKind::Tool,
+                NodeKind::Agent,
+            ][usize::from(*what).min(5)];
+            let mut span = if *what >= 6 {
+                scene.neutral(id, *parent)
+            } else {
+                scene.span(id, *parent, kind, name)
+            };
+            if *what == 5 {
+                span.flags = Flags::DEFAULT_AGENT;
+            }
+            if kind == NodeKind::Model && *flag {
+                span.flags = Flags::PROVIDER_KNOWN.with(Flags::TOKENS);
+                span.tokens_in = u32::try_from(id).unwrap_or(0);
+            }
+            if *flag && *what != 0 {
+                span.hint = scene.node(NodeKind::Agent, "owner");
+            }
+            if *is_elsewhere {
+                span.service = scene.node(NodeKind::Service, "elsewhere");
+            }
+            span.outcome = if *flag { Outcome::Error } else { Outcome::Ok };
+            span.end = span.start + id;
+            span
+        };
+    (1..).zip(spans).map(build_one).collect()
+}
+
+/// Everything that is counted and does not depend on who came first.
+fn sums(scene: &mut Scene) -> BTreeMap<String, Vec<i64>> {
+    scene.shard.flush();
+    scene.shard.check();
+    let changes = scene.shard.take_changes();
+    assert_eq!(changes.stats.waiting, 0);
+    scene.totals.absorb(&changes);
+    let graph = scene.totals.snapshot();
+    let id = |node| {
+        graph
+            .node(node)
+            .map_or(String::new(), |row| row.record.id.to_string())
+    };
+    let numbers = |counts: &Counts| {
+        let mut numbers = vec![
+            counts.calls,
+            counts.fallback,
+            counts.provisional,
+            counts.entries,
+            counts.duration_ns,
+            counts.tokens_in,
+        ];
+        numbers.extend(counts.outcomes);
+        numbers
+    };
+    let nodes = graph
+        .nodes()
+        .iter()
+        .map(|row| (row.record.id.to_string(), numbers(&row.counts)));
+    let edges = graph.edges().iter().map(|edge| {
+        (
+            format!("{} -{}-> {}", id(edge.from), edge.kind, id(edge.to)),
+            numbers(&edge.counts),
+        )
+    });
+    nodes.chain(edges).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// B-08: any order, with repeats, gives what the sorted order gives; parents may be missing, or loop.
+    #[test]
+    fn any_order_of_arrival_gives_the_same_counts(
+        (spans, order, repeats) in arbitrary_spans().prop_flat_map(|spans| {
+            let order: Vec<usize> = (0..spans.len()).collect();
+            let repeats = prop::collection::vec(any::<prop::sample::Index>(), 0..5);
+            (Just(spans), Just(order).prop_shuffle(), repeats)
+        })
+    ) {
+        let (mut sorted, mut shuffled) = (scene(200), scene(200));
+        let in_order = build(&sorted, &spans);
+        sorted.pair(&in_order);
+        let built = build(&shuffled, &spans);
+        let mut arrivals: Vec<Sighting> = order.iter().map(|at| built[*at]).collect();
+        for repeat in &repeats {
+            arrivals.push(built[repeat.index(built.len())]);
+        }
+        for arrival in &arrivals {
+            shuffled.pair(&[*arrival]);
+            // the tick may ask at any time
+            let changes = shuffled.shard.take_changes();
+            shuffled.totals.absorb(&changes);
+        }
+        prop_assert_eq!(sums(&mut sorted), sums(&mut shuffled));
+    }
+
+    /// B-05: what was given up in between is moved by those who come late, with the same end.
+    #[test]
+    fn giving_up_in_between_changes_nothing_in_the_end(
+        (spans, order, given_up) in arbitrary_spans().prop_flat_map(|spans| {
+            let order: Vec<usize> = (0..spans.len()).collect();
+            let given_up = prop::collection::vec(any::<bool>(), spans.len());
+            (Just(spans), Just(order).prop_shuffle(), given_up)
+        })
+    ) {
+        let (mut sorted, mut shuffled) = (scene(200), scene(200));
+        // no loops: which of a loop's spans is cut off depends on when one stops waiting
+        let spans: Vec<_> = (1..).zip(&spans).map(|(id, span)| (if span.0 >= id { span.0 + 1_000 } else { span.0 }, span.1, span.2, span.3, span.4)).collect();
+        let in_order = build(&sorted, &spans);
+        sorted.pair(&in_order);
+        let built = build(&shuffled, &spans);
+        for (at, gives_up) in order.iter().zip(given_up) {
+            shuffled.pair(&[built[*at]]);
+            if gives_up {
+                shuffled.shard.flush();
+                shuffled.shard.check();
+            }
+        }
+        prop_assert_eq!(sums(&mut sorted), sums(&mut shuffled));
+    }
+
+    /// R-GRA-3: whatever comes, the table keeps its bound and its invariants.
+    #[test]
+    fn a_small_table_survives_anything(spans in prop::collection::vec((0..9u64, 0..200u64, 0..200u64, 0..8u8), 1..400)) {
+        let mut scene = scene(16);
+        for (trace, id, parent, what) in spans {
+            let mut span = build(&scene, &[(parent, what, 0, false, false)])[0];
+            span.trace = TraceId([trace as u8 + 1; 16]);
+            span.span = SpanId((id + 1).to_be_bytes());
+            scene.pair(&[span]);
+            prop_assert!(scene.shard.take_changes().stats.spans <= 16);
+        }
+        scene.settled();
+    }
+}

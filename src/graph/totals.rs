@@ -1,0 +1,174 @@
+//! The tick's sums over all shards, and the snapshot made of them.
+//!
+//! **Bounds.** As many rows as the interner gives numbers for. **Invariant.** Sums do not depend on which shard counted
+//! what, nor on when it handed it over.
+
+use crate::base::NodeId;
+use crate::graph::counts::Counts;
+use crate::graph::interner::{EdgeKey, Interner, NodeRecord};
+use crate::graph::ledger::Alias;
+use crate::graph::shard::Changes;
+use crate::graph::snapshot::{EdgeRow, GraphSnapshot, NodeRow};
+use crate::scan::{EdgeKind, NodeKey, NodeKind};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// What is known of the whole graph, by number.
+pub struct Totals {
+    interner: Arc<Interner>,
+    records: Vec<Arc<NodeRecord>>,
+    keys: Vec<EdgeKey>,
+    nodes: Vec<Counts>,
+    edges: Vec<Counts>,
+    /// How many spans say that two nodes are one.
+    aliases: BTreeMap<Alias, i64>,
+}
+
+impl Totals {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new(interner: Arc<Interner>) -> Self {
+        Totals {
+            interner,
+            records: Vec::new(),
+            keys: Vec::new(),
+            nodes: Vec::new(),
+            edges: Vec::new(),
+            aliases: BTreeMap::new(),
+        }
+    }
+
+    /// Adds what a shard handed over; says whether there was anything.
+    pub fn absorb(&mut self, changes: &Changes) -> bool {
+        for (node, counts) in &changes.nodes {
+            add_at(&mut self.nodes, node.0 as usize, counts);
+        }
+        for (edge, counts) in &changes.edges {
+            add_at(&mut self.edges, edge.0 as usize, counts);
+        }
+        for (alias, spans) in &changes.aliases {
+            let sum = self.aliases.entry(*alias).or_insert(0);
+            *sum += spans;
+            if *sum == 0 {
+                self.aliases.remove(alias);
+            }
+        }
+        !(changes.nodes.is_empty() && changes.edges.is_empty() && changes.aliases.is_empty())
+    }
+
+    /// The graph as it stands. Costs what the graph is large.
+    pub fn snapshot(&mut self) -> GraphSnapshot {
+        self.records
+            .extend(self.interner.nodes_since(self.records.len()));
+        self.keys.extend(self.interner.edges_since(self.keys.len()));
+        let shown = self.shown();
+        let mut edges = BTreeMap::<EdgeKey, Counts>::new();
+        for (raw, counts) in self.keys.iter().zip(&self.edges) {
+            if counts.is_visible() {
+                edges
+                    .entry(self.seen_as(*raw, &shown))
+                    .or_default()
+                    .add(counts);
+            }
+        }
+        let mut nodes = BTreeMap::<NodeId, Counts>::new();
+        for (counts, node) in self.nodes.iter().zip(&shown) {
+            if counts.is_visible() {
+                nodes.entry(*node).or_default().add(counts);
+            }
+        }
+        for key in edges.keys() {
+            nodes.entry(key.from).or_default();
+            nodes.entry(key.to).or_default();
+        }
+        let nodes = nodes.into_iter().filter_map(|(node, counts)| {
+            let record = Arc::clone(self.records.get(node.0 as usize)?);
+            Some(NodeRow { record, counts })
+        });
+        let edges = edges.into_iter().map(|(key, counts)| EdgeRow {
+            from: key.from,
+            to: key.to,
+            kind: key.kind,
+            counts,
+        });
+        GraphSnapshot::new(nodes.collect(), edges.collect(), &shown)
+    }
+
+    /// By raw number: the node as which each is shown. Depends on the set of aliases only, not on when they were found.
+    fn shown(&self) -> Vec<NodeId> {
+        let mut shown: Vec<NodeId> = self.records.iter().map(|record| record.node).collect();
+        // N-15: of a workflow and an agent of one name the agent stays, if it is the inner one or was declared
+        let mut pairs = BTreeMap::new();
+        for alias in self.aliases.keys() {
+            let (workflow, agent) = match (self.kind(alias.outer), self.kind(alias.inner)) {
+                (NodeKind::Workflow, NodeKind::Agent) => (alias.outer, alias.inner),
+                (NodeKind::Agent, NodeKind::Workflow) => (alias.inner, alias.outer),
+                _ => continue,
+            };
+            *pairs.entry((workflow, agent)).or_insert(false) |= agent == alias.inner;
+        }
+        let is_declared = |agent: NodeId| {
+            self.nodes
+                .get(agent.0 as usize)
+                .is_some_and(|counts| counts.declared > 0)
+        };
+        let losers: HashMap<NodeId, NodeId> = pairs
+            .into_iter()
+            .map(|((workflow, agent), is_inner)| {
+                if is_inner || is_declared(agent) {
+                    (workflow, agent)
+                } else {
+                    (agent, workflow)
+                }
+            })
+            .collect();
+        // E-17: a tool and the agent that it runs; of several agents the one whose key is smallest
+        let mut tools = HashMap::<NodeId, NodeId>::new();
+        for alias in self.aliases.keys() {
+            if self.kind(alias.outer) == NodeKind::Tool {
+                let inner = losers.get(&alias.inner).copied().unwrap_or(alias.inner);
+                let best = tools.entry(alias.outer).or_insert(inner);
+                if self.key(inner) < self.key(*best) {
+                    *best = inner;
+                }
+            }
+        }
+        for (from, to) in losers.into_iter().chain(tools) {
+            if let Some(place) = shown.get_mut(from.0 as usize) {
+                *place = to;
+            }
+        }
+        shown
+    }
+
+    fn key(&self, node: NodeId) -> Option<&NodeKey> {
+        self.records.get(node.0 as usize).map(|record| &record.key)
+    }
+
+    fn kind(&self, node: NodeId) -> NodeKind {
+        self.key(node).map_or(NodeKind::Service, |key| key.kind)
+    }
+
+    /// An edge between the nodes that are shown; what is folded into an agent is called like one (E-17).
+    fn seen_as(&self, raw: EdgeKey, shown: &[NodeId]) -> EdgeKey {
+        let end = |node: NodeId| shown.get(node.0 as usize).copied().unwrap_or(node);
+        let (from, to) = (end(raw.from), end(raw.to));
+        if (from, to) == (raw.from, raw.to) {
+            return raw;
+        }
+        let kind = match raw.kind {
+            EdgeKind::Invokes | EdgeKind::Delegates | EdgeKind::UsesTool => {
+                self.kind(to).edge_from(self.kind(from))
+            }
+            other => other,
+        };
+        EdgeKey { from, to, kind }
+    }
+}
+
+fn add_at(sums: &mut Vec<Counts>, at: usize, counts: &Counts) {
+    if at >= sums.len() {
+        sums.resize(at + 1, Counts::default());
+    }
+    sums[at].add(counts);
+}

@@ -1,0 +1,40 @@
+//! A shard with its stream time: what a shard's thread owns.
+
+use crate::base::Nanos;
+use crate::graph::{Changes, Shard};
+use crate::guard::stream::StreamTime;
+use crate::scan::Sighting;
+
+/// Pairs sightings as they come. One writer.
+pub struct Settler {
+    shard: Shard,
+    time: StreamTime,
+}
+
+impl Settler {
+    pub(super) fn new(shard: Shard) -> Self {
+        Settler {
+            shard,
+            time: StreamTime::default(),
+        }
+    }
+
+    /// Takes a request's sightings, in order of arrival.
+    pub fn settle(&mut self, sightings: &[Sighting], now: Nanos) {
+        for sighting in sightings {
+            self.time.observe(sighting.end, now);
+            self.shard.pair(sighting, self.time.at(now));
+        }
+    }
+
+    /// Lets time pass and hands over what changed.
+    pub fn collect(&mut self, now: Nanos) -> Changes {
+        self.shard.expire(self.time.at(now));
+        self.shard.take_changes()
+    }
+
+    /// Settles everything as if all timers had fired (B-09).
+    pub fn flush(&mut self) {
+        self.shard.flush();
+    }
+}

@@ -1,0 +1,156 @@
+//! Names of attributes: the one place where each is spelled.
+//!
+//! The comment of a block names the convention and the versions that write the key; `gen_ai.*` keys of all released
+//! versions stand side by side, because mixed spellings inside one trace are normal (U-02).
+//!
+//! **Not here.** Which key stands for what, and which wins: that is the scanner's alias table (`scan::alias`).
+
+/// Declares the names of one convention.
+macro_rules! names {
+    ($of:literal: $($name:ident = $key:literal;)*) => {
+        $(
+            #[doc = concat!("`", $key, "`, ", $of, ".")]
+            pub const $name: &str = $key;
+        )*
+    };
+}
+
+names! {
+    "OpenTelemetry resource conventions, stable or long in use":
+    SERVICE_NAME = "service.name";
+    SERVICE_NAMESPACE = "service.namespace";
+    SERVICE_VERSION = "service.version";
+    DEPLOYMENT_ENVIRONMENT_NAME = "deployment.environment.name";
+    DEPLOYMENT_ENVIRONMENT = "deployment.environment";
+}
+
+names! {
+    "OpenTelemetry GenAI conventions, 1.26 and later; `gen_ai.system` and `…prompt_tokens` are the oldest":
+    GEN_AI_OPERATION_NAME = "gen_ai.operation.name";
+    GEN_AI_PROVIDER_NAME = "gen_ai.provider.name";
+    GEN_AI_SYSTEM = "gen_ai.system";
+    GEN_AI_REQUEST_MODEL = "gen_ai.request.model";
+    GEN_AI_RESPONSE_MODEL = "gen_ai.response.model";
+    GEN_AI_RESPONSE_ID = "gen_ai.response.id";
+    GEN_AI_RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons";
+    GEN_AI_AGENT_NAME = "gen_ai.agent.name";
+    GEN_AI_AGENT_ID = "gen_ai.agent.id";
+    GEN_AI_WORKFLOW_NAME = "gen_ai.workflow.name";
+    GEN_AI_TOOL_NAME = "gen_ai.tool.name";
+    GEN_AI_TOOL_TYPE = "gen_ai.tool.type";
+    GEN_AI_TOOL_CALL_ARGUMENTS = "gen_ai.tool.call.arguments";
+    GEN_AI_DATA_SOURCE_ID = "gen_ai.data_source.id";
+    GEN_AI_MEMORY_STORE_ID = "gen_ai.memory.store.id";
+    GEN_AI_USAGE_INPUT_TOKENS = "gen_ai.usage.input_tokens";
+    GEN_AI_USAGE_PROMPT_TOKENS = "gen_ai.usage.prompt_tokens";
+    GEN_AI_USAGE_OUTPUT_TOKENS = "gen_ai.usage.output_tokens";
+    GEN_AI_USAGE_COMPLETION_TOKENS = "gen_ai.usage.completion_tokens";
+}
+
+names! {
+    "GenAI keys that are proposals or vendors' own, under the `gen_ai` name":
+    GEN_AI_MAIN_AGENT_NAME = "gen_ai.main_agent.name";
+    GEN_AI_CALLER_NAME = "gen_ai.caller.name";
+    GEN_AI_HANDOFF_FROM_AGENT = "gen_ai.handoff.from_agent";
+    GEN_AI_HANDOFF_TO_AGENT = "gen_ai.handoff.to_agent";
+    GEN_AI_TRANSFER_TARGET_NAME = "gen_ai.transfer.target.name";
+    GEN_AI_TRANSFER_MODE = "gen_ai.transfer.mode";
+    GEN_AI_AGENT_HANDOFF_SOURCE_NAME = "gen_ai.agent.handoff.source.name";
+    GEN_AI_AGENT_HANDOFF_TARGET_NAME = "gen_ai.agent.handoff.target.name";
+    GEN_AI_GUARDRAIL_NAME = "gen_ai.guardrail.name";
+    GEN_AI_GUARDRAIL_COMPONENT_NAME = "gen_ai.guardrail.component.name";
+    GEN_AI_GUARDRAIL_TRIGGERED = "gen_ai.guardrail.triggered";
+    GEN_AI_GUARDRAIL_VERDICT_TYPE = "gen_ai.guardrail.verdict.type";
+    GEN_AI_GUARDRAIL_RESULT_VALUE = "gen_ai.guardrail.result.value";
+    GEN_AI_TOOL_STATUS = "gen_ai.tool.status";
+    GEN_AI_TOOL_SUCCESS = "gen_ai.tool.success";
+    GEN_AI_TASK_STATUS = "gen_ai.task.status";
+    GUARDRAIL_NAME = "guardrail_name";
+    GUARDRAIL_STATUS = "guardrail_status";
+}
+
+names! {
+    "OpenInference":
+    OPENINFERENCE_SPAN_KIND = "openinference.span.kind";
+    AGENT_NAME = "agent.name";
+    GRAPH_NODE_ID = "graph.node.id";
+    GRAPH_NODE_NAME = "graph.node.name";
+    TOOL_NAME = "tool.name";
+    TOOL_AGENT_ROLE = "tool.agent_role";
+    TOOL_PARAMETERS = "tool.parameters";
+    INPUT_VALUE = "input.value";
+    LLM_MODEL_NAME = "llm.model_name";
+    LLM_REQUEST_MODEL_NAME = "llm.request.model_name";
+    LLM_RESPONSE_MODEL_NAME = "llm.response.model_name";
+    LLM_PROVIDER = "llm.provider";
+    LLM_SYSTEM = "llm.system";
+    EMBEDDING_MODEL_NAME = "embedding.model_name";
+    RERANKER_MODEL_NAME = "reranker.model_name";
+    DECISION_MODEL_NAME = "decision.model_name";
+    DECISION_REQUEST_MODEL_NAME = "decision.request.model_name";
+    DECISION_PROVIDER = "decision.provider";
+    LLM_TOKEN_COUNT_PROMPT = "llm.token_count.prompt";
+    LLM_TOKEN_COUNT_COMPLETION = "llm.token_count.completion";
+    CREW_KEY = "crew_key";
+    CREW_ID = "crew_id";
+}
+
+names! {
+    "OpenLLMetry (Traceloop)":
+    TRACELOOP_SPAN_KIND = "traceloop.span.kind";
+    TRACELOOP_ENTITY_NAME = "traceloop.entity.name";
+    TRACELOOP_ENTITY_INPUT = "traceloop.entity.input";
+    TRACELOOP_WORKFLOW_NAME = "traceloop.workflow.name";
+    CREWAI_CREW_NAME = "crewai.crew.name";
+    LLM_USAGE_PROMPT_TOKENS = "llm.usage.prompt_tokens";
+    LLM_USAGE_COMPLETION_TOKENS = "llm.usage.completion_tokens";
+}
+
+names! {
+    "Vercel AI SDK 3 to 6":
+    AI_OPERATION_ID = "ai.operationId";
+    AI_TELEMETRY_FUNCTION_ID = "ai.telemetry.functionId";
+    AI_TOOL_CALL_NAME = "ai.toolCall.name";
+    AI_MODEL_ID = "ai.model.id";
+    AI_MODEL_PROVIDER = "ai.model.provider";
+    AI_RESPONSE_MODEL = "ai.response.model";
+    AI_USAGE_INPUT_TOKENS = "ai.usage.inputTokens";
+    AI_USAGE_PROMPT_TOKENS = "ai.usage.promptTokens";
+    AI_USAGE_TOKENS = "ai.usage.tokens";
+    AI_USAGE_OUTPUT_TOKENS = "ai.usage.outputTokens";
+    AI_USAGE_COMPLETION_TOKENS = "ai.usage.completionTokens";
+}
+
+names! {
+    "Other frameworks: Pydantic AI and Logfire, LangSmith, Langfuse, Spring AI, Haystack, Google ADK, Microsoft":
+    PYDANTIC_AGENT_NAME = "agent_name";
+    LOGFIRE_SPAN_TYPE = "logfire.span_type";
+    LANGSMITH_SPAN_KIND = "langsmith.span.kind";
+    LANGFUSE_OBSERVATION_LEVEL = "langfuse.observation.level";
+    LANGFUSE_OBSERVATION_MODEL_NAME = "langfuse.observation.model.name";
+    SPRING_AI_TOOL_NAME = "spring.ai.tool.definition.name";
+    HAYSTACK_TOOL_NAME = "haystack.tool.name";
+    HAYSTACK_TOOL_ERROR = "haystack.tool.error";
+    HAYSTACK_COMPONENT_NAME = "haystack.component.name";
+    GCP_VERTEX_AGENT_TOOL_CALL_ARGS = "gcp.vertex.agent.tool_call_args";
+    EXECUTOR_ID = "executor.id";
+    WORKFLOW_NAME = "workflow.name";
+    WORKFLOW_ID = "workflow.id";
+    A2A_TASK_STATE = "a2a.task.state";
+}
+
+names! {
+    "OpenTelemetry general conventions, new name before old":
+    ERROR_TYPE = "error.type";
+    EXCEPTION_TYPE = "exception.type";
+    HTTP_RESPONSE_STATUS_CODE = "http.response.status_code";
+    HTTP_STATUS_CODE = "http.status_code";
+    SERVER_ADDRESS = "server.address";
+    NET_PEER_NAME = "net.peer.name";
+}
+
+names! {
+    "Ours: what the guard adds to spans (R-STR-5)":
+    AGENTGUARD_NODE_ID = "agentguard.node.id";
+    AGENTGUARD_NODE_KIND = "agentguard.node.kind";
+}

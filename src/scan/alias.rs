@@ -1,0 +1,327 @@
+//! The alias table: which attribute says what, and which spelling wins (R-ASK-13: it is data).
+//!
+//! A [`Slot`] is one thing that a span may say; a key fills one slot with a rank, and of several keys present the one
+//! with the lowest rank counts. The order within a slot is that of `span-conventions` §4 and §8.
+
+use crate::otlp::semconv as s;
+use crate::scan::hash;
+
+/// What an attribute says. Texts come first, then numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Slot {
+    // ── texts ──
+    Operation,
+    OiKind,
+    TlKind,
+    AiOperation,
+    LangsmithKind,
+    LogfireType,
+    AgentName,
+    OiAgentName,
+    GraphNodeId,
+    GraphNodeName,
+    EntityName,
+    VendorAgentName,
+    FunctionId,
+    AgentId,
+    AgentRole,
+    CallerName,
+    HandoffFrom,
+    HandoffTo,
+    TransferMode,
+    Workflow,
+    CrewName,
+    OtherWorkflow,
+    CrewKey,
+    ToolName,
+    OiToolName,
+    ToolType,
+    Arguments,
+    Model,
+    Provider,
+    LlmProvider,
+    AiProvider,
+    System,
+    DecisionProvider,
+    LlmSystem,
+    Host,
+    ResponseId,
+    DataSource,
+    MemoryStore,
+    Guardrail,
+    ErrorType,
+    GuardrailVerdict,
+    ToolStatus,
+    TaskStatus,
+    LangfuseLevel,
+    TaskState,
+    // ── numbers ──
+    TokensIn,
+    TokensOut,
+    HttpStatus,
+    GuardrailTriggered,
+    ToolSuccess,
+    ToolError,
+    FinishReasons,
+    /// An attribute that we add ourselves.
+    Ours,
+}
+
+/// How many slots hold texts.
+pub(crate) const TEXTS: usize = Slot::TaskState as usize + 1;
+/// How many hold numbers.
+pub(crate) const NUMBERS: usize = Slot::Ours as usize + 1 - TEXTS;
+
+/// Keys by slot, the one that wins first.
+const ALIASES: &[(Slot, &[&str])] = &[
+    (Slot::Operation, &[s::GEN_AI_OPERATION_NAME]),
+    (Slot::OiKind, &[s::OPENINFERENCE_SPAN_KIND]),
+    (Slot::TlKind, &[s::TRACELOOP_SPAN_KIND]),
+    (Slot::AiOperation, &[s::AI_OPERATION_ID]),
+    (Slot::LangsmithKind, &[s::LANGSMITH_SPAN_KIND]),
+    (Slot::LogfireType, &[s::LOGFIRE_SPAN_TYPE]),
+    (Slot::AgentName, &[s::GEN_AI_AGENT_NAME]),
+    (Slot::OiAgentName, &[s::AGENT_NAME]),
+    (Slot::GraphNodeId, &[s::GRAPH_NODE_ID]),
+    (Slot::GraphNodeName, &[s::GRAPH_NODE_NAME]),
+    (Slot::EntityName, &[s::TRACELOOP_ENTITY_NAME]),
+    (
+        Slot::VendorAgentName,
+        &[
+            s::PYDANTIC_AGENT_NAME,
+            s::HAYSTACK_COMPONENT_NAME,
+            s::EXECUTOR_ID,
+        ],
+    ),
+    (Slot::FunctionId, &[s::AI_TELEMETRY_FUNCTION_ID]),
+    (Slot::AgentId, &[s::GEN_AI_AGENT_ID]),
+    (Slot::AgentRole, &[s::TOOL_AGENT_ROLE]),
+    (Slot::CallerName, &[s::GEN_AI_CALLER_NAME]),
+    (
+        Slot::HandoffFrom,
+        &[
+            s::GEN_AI_HANDOFF_FROM_AGENT,
+            s::GEN_AI_AGENT_HANDOFF_SOURCE_NAME,
+        ],
+    ),
+    (
+        Slot::HandoffTo,
+        &[
+            s::GEN_AI_HANDOFF_TO_AGENT,
+            s::GEN_AI_TRANSFER_TARGET_NAME,
+            s::GEN_AI_AGENT_HANDOFF_TARGET_NAME,
+        ],
+    ),
+    (Slot::TransferMode, &[s::GEN_AI_TRANSFER_MODE]),
+    (
+        Slot::Workflow,
+        &[s::GEN_AI_WORKFLOW_NAME, s::TRACELOOP_WORKFLOW_NAME],
+    ),
+    (Slot::CrewName, &[s::CREWAI_CREW_NAME]),
+    (Slot::OtherWorkflow, &[s::WORKFLOW_NAME, s::WORKFLOW_ID]),
+    (Slot::CrewKey, &[s::CREW_KEY, s::CREW_ID]),
+    (
+        Slot::ToolName,
+        &[
+            s::GEN_AI_TOOL_NAME,
+            s::AI_TOOL_CALL_NAME,
+            s::SPRING_AI_TOOL_NAME,
+            s::HAYSTACK_TOOL_NAME,
+        ],
+    ),
+    (Slot::OiToolName, &[s::TOOL_NAME]),
+    (Slot::ToolType, &[s::GEN_AI_TOOL_TYPE]),
+    (
+        Slot::Arguments,
+        &[
+            s::GEN_AI_TOOL_CALL_ARGUMENTS,
+            s::INPUT_VALUE,
+            s::TRACELOOP_ENTITY_INPUT,
+            s::GCP_VERTEX_AGENT_TOOL_CALL_ARGS,
+            s::TOOL_PARAMETERS,
+        ],
+    ),
+    (
+        Slot::Model,
+        &[
+            s::GEN_AI_REQUEST_MODEL,
+            s::LLM_REQUEST_MODEL_NAME,
+            s::AI_MODEL_ID,
+            s::EMBEDDING_MODEL_NAME,
+            s::RERANKER_MODEL_NAME,
+            s::DECISION_REQUEST_MODEL_NAME,
+            s::LANGFUSE_OBSERVATION_MODEL_NAME,
+            s::LLM_MODEL_NAME,
+            s::DECISION_MODEL_NAME,
+            s::GEN_AI_RESPONSE_MODEL,
+            s::LLM_RESPONSE_MODEL_NAME,
+            s::AI_RESPONSE_MODEL,
+        ],
+    ),
+    (Slot::Provider, &[s::GEN_AI_PROVIDER_NAME]),
+    (Slot::LlmProvider, &[s::LLM_PROVIDER]),
+    (Slot::AiProvider, &[s::AI_MODEL_PROVIDER]),
+    (Slot::System, &[s::GEN_AI_SYSTEM]),
+    (Slot::DecisionProvider, &[s::DECISION_PROVIDER]),
+    (Slot::LlmSystem, &[s::LLM_SYSTEM]),
+    (Slot::Host, &[s::SERVER_ADDRESS, s::NET_PEER_NAME]),
+    (Slot::ResponseId, &[s::GEN_AI_RESPONSE_ID]),
+    (Slot::DataSource, &[s::GEN_AI_DATA_SOURCE_ID]),
+    (Slot::MemoryStore, &[s::GEN_AI_MEMORY_STORE_ID]),
+    (
+        Slot::Guardrail,
+        &[
+            s::GEN_AI_GUARDRAIL_NAME,
+            s::GEN_AI_GUARDRAIL_COMPONENT_NAME,
+            s::GUARDRAIL_NAME,
+        ],
+    ),
+    (Slot::ErrorType, &[s::ERROR_TYPE, s::EXCEPTION_TYPE]),
+    (
+        Slot::GuardrailVerdict,
+        &[
+            s::GEN_AI_GUARDRAIL_VERDICT_TYPE,
+            s::GEN_AI_GUARDRAIL_RESULT_VALUE,
+            s::GUARDRAIL_STATUS,
+        ],
+    ),
+    (Slot::ToolStatus, &[s::GEN_AI_TOOL_STATUS]),
+    (Slot::TaskStatus, &[s::GEN_AI_TASK_STATUS]),
+    (Slot::LangfuseLevel, &[s::LANGFUSE_OBSERVATION_LEVEL]),
+    (Slot::TaskState, &[s::A2A_TASK_STATE]),
+    (
+        Slot::TokensIn,
+        &[
+            s::GEN_AI_USAGE_INPUT_TOKENS,
+            s::GEN_AI_USAGE_PROMPT_TOKENS,
+            s::LLM_TOKEN_COUNT_PROMPT,
+            s::AI_USAGE_INPUT_TOKENS,
+            s::AI_USAGE_PROMPT_TOKENS,
+            s::AI_USAGE_TOKENS,
+            s::LLM_USAGE_PROMPT_TOKENS,
+        ],
+    ),
+    (
+        Slot::TokensOut,
+        &[
+            s::GEN_AI_USAGE_OUTPUT_TOKENS,
+            s::GEN_AI_USAGE_COMPLETION_TOKENS,
+            s::LLM_TOKEN_COUNT_COMPLETION,
+            s::AI_USAGE_OUTPUT_TOKENS,
+            s::AI_USAGE_COMPLETION_TOKENS,
+            s::LLM_USAGE_COMPLETION_TOKENS,
+        ],
+    ),
+    (
+        Slot::HttpStatus,
+        &[s::HTTP_RESPONSE_STATUS_CODE, s::HTTP_STATUS_CODE],
+    ),
+    (Slot::GuardrailTriggered, &[s::GEN_AI_GUARDRAIL_TRIGGERED]),
+    (Slot::ToolSuccess, &[s::GEN_AI_TOOL_SUCCESS]),
+    (Slot::ToolError, &[s::HAYSTACK_TOOL_ERROR]),
+    (Slot::FinishReasons, &[s::GEN_AI_RESPONSE_FINISH_REASONS]),
+    (
+        Slot::Ours,
+        &[s::AGENTGUARD_NODE_ID, s::AGENTGUARD_NODE_KIND],
+    ),
+];
+
+/// An entry of the table.
+#[derive(Clone, Copy, Debug)]
+struct Alias {
+    key: &'static str,
+    slot: Slot,
+    rank: u8,
+}
+
+/// The table, laid out for one probe a key: hash, compare, done.
+#[derive(Clone, Debug)]
+pub(crate) struct AliasTable {
+    seed: u64,
+    mask: usize,
+    entries: Box<[Option<Alias>]>,
+}
+
+impl AliasTable {
+    /// Lays out the built-in aliases.
+    pub(crate) fn new() -> Self {
+        let count: usize = ALIASES.iter().map(|(_, keys)| keys.len()).sum();
+        let size = (count * 4).next_power_of_two();
+        let mut table = AliasTable {
+            seed: 0,
+            mask: size - 1,
+            entries: vec![None; size].into_boxed_slice(),
+        };
+        for (slot, keys) in ALIASES {
+            for (key, rank) in keys.iter().copied().zip(0..) {
+                table.insert(Alias {
+                    key,
+                    slot: *slot,
+                    rank,
+                });
+            }
+        }
+        table
+    }
+
+    fn insert(&mut self, alias: Alias) {
+        let mut at = self.place(alias.key.as_bytes());
+        // a quarter full: a free entry is near
+        while self.entries[at].is_some() {
+            at = (at + 1) & self.mask;
+        }
+        self.entries[at] = Some(alias);
+    }
+
+    #[inline]
+    fn place(&self, key: &[u8]) -> usize {
+        hash::bytes(self.seed, key) as usize & self.mask
+    }
+
+    /// What a key says, and its rank.
+    #[inline]
+    pub(crate) fn find(&self, key: &[u8]) -> Option<(Slot, u8)> {
+        let mut at = self.place(key);
+        loop {
+            let alias = self.entries[at].as_ref()?;
+            if alias.key.as_bytes() == key {
+                return Some((alias.slot, alias.rank));
+            }
+            at = (at + 1) & self.mask;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_alias_is_found_and_no_key_says_two_things() {
+        let table = AliasTable::new();
+        let mut seen = HashSet::new();
+        for (slot, keys) in ALIASES {
+            for (rank, key) in keys.iter().enumerate() {
+                assert!(seen.insert(*key), "{key} twice");
+                let (found, found_rank) = table.find(key.as_bytes()).unwrap();
+                assert_eq!((found, usize::from(found_rank)), (*slot, rank), "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_keys_say_nothing() {
+        let table = AliasTable::new();
+        for key in [
+            "",
+            "gen_ai.operation.nam",
+            "gen_ai.operation.name2",
+            "http.route",
+            "x",
+        ] {
+            assert_eq!(table.find(key.as_bytes()), None, "{key}");
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! What a span is: the precedence table of `span-conventions` §3, first match wins.
+//!
+//! Here so far: the GenAI conventions, OpenInference, OpenLLMetry, the AI SDK and what is cheap beside them. A span that
+//! no test knows is neutral (K-99): looked through, never an error.
+
+use crate::otlp::SpanView;
+use crate::scan::alias::Slot;
+use crate::scan::facts::Facts;
+use crate::scan::identity;
+use crate::scan::kind::Role;
+use crate::scan::scanner::Dialect;
+use crate::scan::text::after;
+
+/// By which rules a node is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Named {
+    Agent,
+    Workflow,
+    Model,
+    Tool,
+    Retriever,
+    Memory,
+    Guardrail,
+    Human,
+}
+
+/// What the tests came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Class<'a> {
+    /// Not even looked through (K-00).
+    Ignored,
+    /// Looked through.
+    Neutral,
+    /// A node's work or a call of it.
+    Node(Role, Named),
+    /// Control goes to an agent of this name; empty where it is hidden (E-15).
+    Handoff { to: &'a [u8], from: &'a [u8] },
+}
+
+const NEUTRAL: Class<'static> = Class::Neutral;
+const AGENT: Class<'static> = Class::Node(Role::Actor, Named::Agent);
+const WORKFLOW: Class<'static> = Class::Node(Role::Actor, Named::Workflow);
+const MODEL: Class<'static> = Class::Node(Role::Model, Named::Model);
+const RETRIEVER: Class<'static> = Class::Node(Role::Actor, Named::Retriever);
+const GUARDRAIL: Class<'static> = Class::Node(Role::Actor, Named::Guardrail);
+
+/// Classifies a span.
+pub(crate) fn classify<'a>(facts: &Facts<'a>, span: &SpanView<'a>, dialect: Dialect) -> Class<'a> {
+    if facts.text(Slot::LogfireType) == b"pending_span" {
+        return Class::Ignored; // K-00
+    }
+    if facts.has(Slot::HandoffTo) {
+        let from = facts.first(&[Slot::HandoffFrom, Slot::AgentName]);
+        let to = facts.text(Slot::HandoffTo);
+        return Class::Handoff {
+            to: if to == b"unknown" { b"" } else { to },
+            from,
+        }; // K-02
+    }
+    let operation = facts.text(Slot::Operation);
+    let tl = facts.text(Slot::TlKind);
+    if matches!(operation, b"handoff" | b"agent_handoff") || tl == b"handoff" {
+        let from = facts.first(&[Slot::HandoffFrom, Slot::AgentName]);
+        return Class::Handoff { to: b"", from }; // K-03
+    }
+    let by_dialect = by_langsmith(facts)
+        .or_else(|| by_traceloop_wrapper(facts, span, dialect))
+        .or_else(|| by_ai_sdk(facts, span))
+        .or_else(|| by_operation(operation, facts, span));
+    if let Some(class) = by_dialect {
+        return class;
+    }
+    match tl {
+        b"agent" => return AGENT, // K-30
+        b"tool" => return tool(facts, span),
+        _ => {}
+    }
+    if span.name == b"agent run" && facts.has(Slot::VendorAgentName) {
+        return AGENT; // K-31
+    }
+    if span.name == b"running tool" && facts.has(Slot::ToolName) {
+        return tool(facts, span);
+    }
+    by_openinference(facts, span)
+}
+
+/// K-12: the LangSmith bridge writes wrong operations for these.
+fn by_langsmith<'a>(facts: &Facts<'a>) -> Option<Class<'a>> {
+    match facts.text(Slot::LangsmithKind) {
+        b"retriever" => Some(RETRIEVER),
+        b"chain" | b"prompt" | b"parser" => Some(NEUTRAL),
+        _ => None,
+    }
+}
+
+/// K-13, K-14: OpenLLMetry's tasks and workflows, whose operation may claim to be an agent.
+fn by_traceloop_wrapper<'a>(
+    facts: &Facts<'a>,
+    span: &SpanView<'a>,
+    dialect: Dialect,
+) -> Option<Class<'a>> {
+    let operation = facts.text(Slot::Operation);
+    if is_model_operation(operation) {
+        return None;
+    }
+    match facts.text(Slot::TlKind) {
+        b"task" if operation == b"vector_db_retrieve" => None,
+        b"task" if facts.has(Slot::OiToolName) => Some(tool(facts, span)),
+        b"task" if span.name.ends_with(b"Retriever.task") => Some(RETRIEVER),
+        b"task" => Some(NEUTRAL),
+        b"workflow" => {
+            let name = span.name.strip_suffix(b".workflow").unwrap_or(span.name);
+            let is_workflow = [&b"Workflow"[..], b"Agent", b"Engine"]
+                .iter()
+                .any(|end| name.ends_with(end));
+            Some(if dialect == Dialect::LlamaIndex && !is_workflow {
+                NEUTRAL
+            } else {
+                WORKFLOW
+            })
+        }
+        _ if operation == b"invoke_agent" && facts.has(Slot::CrewName) => Some(WORKFLOW),
+        _ => None,
+    }
+}
+
+/// K-17.
+fn by_ai_sdk<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Option<Class<'a>> {
+    let operation = facts.text(Slot::AiOperation);
+    if operation.is_empty() {
+        return None;
+    }
+    if operation == b"ai.toolCall" {
+        return Some(tool(facts, span));
+    }
+    let ends: [&[u8]; 4] = [b".doGenerate", b".doStream", b".doEmbed", b".doRerank"];
+    if ends.iter().any(|end| operation.ends_with(end)) {
+        return Some(MODEL);
+    }
+    Some(if facts.has(Slot::FunctionId) {
+        AGENT
+    } else {
+        NEUTRAL
+    })
+}
+
+fn is_model_operation(operation: &[u8]) -> bool {
+    matches!(
+        operation,
+        b"chat"
+            | b"generate_content"
+            | b"text_completion"
+            | b"completion"
+            | b"response"
+            | b"embeddings"
+            | b"embedding"
+            | b"rerank"
+            | b"transcription"
+            | b"speech"
+            | b"speech_generation"
+            | b"image_generation"
+            | b"decide"
+    )
+}
+
+/// K-20 to K-28.
+fn by_operation<'a>(operation: &[u8], facts: &Facts<'a>, span: &SpanView<'a>) -> Option<Class<'a>> {
+    if operation.is_empty() {
+        return None;
+    }
+    if is_model_operation(operation) {
+        return Some(MODEL);
+    }
+    Some(match operation {
+        b"invoke_agent" | b"agent.run" => AGENT,
+        b"create_agent" => Class::Node(Role::Declare, Named::Agent),
+        b"invoke_workflow" | b"invoke_graph" | b"invoke_swarm" | b"workflow.run" => WORKFLOW,
+        b"execute_tool" if facts.text(Slot::ToolType) == b"retriever" => RETRIEVER,
+        // several tool calls reported as one: says nothing of its own
+        b"execute_tool" if span.name == b"execute_tool (merged)" && !facts.has(Slot::ToolName) => {
+            NEUTRAL
+        }
+        b"execute_tool" => tool(facts, span),
+        b"retrieval" | b"vector_db_retrieve" => RETRIEVER,
+        b"search_memory" | b"create_memory" | b"update_memory" | b"upsert_memory"
+        | b"delete_memory" => Class::Node(Role::Leaf, Named::Memory),
+        b"guardrail_check" | b"run_guardrail" | b"apply_guardrail" => GUARDRAIL,
+        b"create_memory_store"
+        | b"delete_memory_store"
+        | b"plan"
+        | b"agent_step"
+        | b"execute_event_loop_cycle"
+        | b"execute_task"
+        | b"invoke_node"
+        | b"framework"
+        | b"fetch_response" => NEUTRAL,
+        _ => return None,
+    })
+}
+
+/// K-40.
+fn by_openinference<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Class<'a> {
+    match facts.text(Slot::OiKind) {
+        b"LLM" | b"EMBEDDING" | b"DECISION" => MODEL,
+        b"RERANKER" if facts.has(Slot::Model) => MODEL,
+        b"TOOL" => tool(facts, span),
+        b"RETRIEVER" => RETRIEVER,
+        b"GUARDRAIL" => GUARDRAIL,
+        b"AGENT" if facts.has(Slot::OiToolName) => tool(facts, span),
+        b"AGENT" => AGENT,
+        b"CHAIN" if facts.has(Slot::CrewKey) => WORKFLOW,
+        _ => NEUTRAL,
+    }
+}
+
+/// Tools that ask a person (K-70), canonical.
+const HUMANS: &[&[u8]] = &[
+    b"human",
+    b"human_input",
+    b"ask_human",
+    b"human_feedback",
+    b"request_human_approval",
+    b"ask_user",
+    b"handoff_to_user",
+];
+
+/// Tools by which frameworks steer, no work of their own (K-71).
+const CONTROLS: &[&[u8]] = &[
+    b"delegate_task_to_member",
+    b"delegate_task_to_members",
+    b"transfer_task_to_member",
+    b"forward_task_to_member",
+    b"final_answer",
+    b"Handoff-complete_task",
+];
+
+/// A tool, unless its name says that it is a person, a handoff or a control (E-11, E-13, K-70, K-71).
+fn tool<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Class<'a> {
+    let name = identity::tool(facts, span);
+    if HUMANS.iter().any(|human| name.eq_ignore_ascii_case(human)) {
+        return Class::Node(Role::Leaf, Named::Human);
+    }
+    if CONTROLS.contains(&name) || after_any_case(name, b"transfer_back_to_").is_some() {
+        return NEUTRAL;
+    }
+    let from = facts.text(Slot::AgentName);
+    let spoken = after(name, "handoff to ");
+    if facts.text(Slot::OiKind) == b"TOOL" && !spoken.is_empty() {
+        let from = if facts.rank(Slot::Arguments) == INPUT_VALUE {
+            facts.text(Slot::Arguments)
+        } else {
+            from
+        };
+        return Class::Handoff { to: spoken, from };
+    }
+    let own = name
+        .rsplit(|byte| matches!(byte, b'.' | b'-'))
+        .next()
+        .unwrap_or(name);
+    let verbs: [&[u8]; 3] = [b"transfer_to_", b"handoff_to_", b"delegate_to_"];
+    match verbs.iter().find_map(|verb| after_any_case(own, verb)) {
+        Some(b"agent") => Class::Handoff {
+            to: argument(facts.text(Slot::Arguments)),
+            from,
+        },
+        Some(to) if !to.is_empty() => Class::Handoff { to, from },
+        _ => Class::Node(Role::Actor, Named::Tool),
+    }
+}
+
+/// The rank of `input.value` among the aliases of the arguments.
+const INPUT_VALUE: u8 = 1;
+
+fn after_any_case<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
+    let (head, tail) = text.split_at_checked(prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then_some(tail)
+}
+
+/// The arguments' `agent_name`, the one field that may be looked at; empty if there is none or it is escaped.
+fn argument(json: &[u8]) -> &[u8] {
+    #[derive(serde::Deserialize)]
+    struct Arguments<'a> {
+        #[serde(borrow)]
+        agent_name: Option<&'a str>,
+    }
+    serde_json::from_slice::<Arguments<'_>>(json)
+        .ok()
+        .and_then(|arguments| arguments.agent_name)
+        .map(str::as_bytes)
+        .unwrap_or_default()
+}

@@ -1,0 +1,234 @@
+//! One span in, one sighting out: the request clock's share of the work.
+//!
+//! One pass over the attributes, no allocation but on first sight of a name. A scanner belongs to one worker at a time and
+//! remembers what it has seen; two scanners on one interner say the same.
+
+use crate::base::{SpanId, TraceId};
+use crate::otlp::{Attributes, SpanView};
+use crate::scan::alias::{AliasTable, Slot};
+use crate::scan::cache::PartsCache;
+use crate::scan::classify::{Class, Named, classify};
+use crate::scan::facts::{FINISHED_EARLY, Facts};
+use crate::scan::identity::{Intern, Known, know, words};
+use crate::scan::kind::{NodeKind, Role};
+use crate::scan::origin::{Origin, Origins};
+use crate::scan::sighting::{Flags, NO_NODE, Sighting};
+use crate::scan::{hash, outcome};
+use std::sync::Arc;
+
+/// What shapes a scanner.
+#[derive(Clone, Debug)]
+pub struct ScanSettings {
+    /// Key of the hashes that strangers must not guess.
+    pub seed: u64,
+    /// Resource attributes whose values make up the realm (R-GRA-7); at most [`super::MAX_REALM_KEYS`].
+    pub realm_keys: Vec<String>,
+    /// Names that a worker remembers; the same number again for resources.
+    pub remembered: usize,
+}
+
+/// Why a span gave no sighting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skip {
+    /// Trace or span id missing, all zero, or of the wrong length.
+    BadId,
+    /// A kind of span that is not looked at (K-00).
+    Ignored,
+}
+
+/// What scanning a span gave.
+pub struct Scanned<'s> {
+    /// For the shard.
+    pub sighting: Sighting,
+    /// The span's node, if it bears one.
+    pub node: Option<&'s Known>,
+    /// Whether attributes of ours are on the span already.
+    pub is_enriched: bool,
+}
+
+/// Whose instrumentation wrote a span, where rules ask for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// Nobody who needs a rule of his own.
+    #[default]
+    Plain,
+    /// LlamaIndex, whose every root span claims to be a workflow (K-14).
+    LlamaIndex,
+}
+
+/// An instrumentation scope as rules need it; made once per scope group.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scope {
+    pub(crate) dialect: Dialect,
+    digest: u32,
+}
+
+impl Scope {
+    /// A scope of this name.
+    #[must_use]
+    pub fn new(name: &[u8]) -> Self {
+        let is_llama_index = [&b"llamaindex"[..], b"llama_index"]
+            .iter()
+            .any(|end| name.ends_with(end));
+        Scope {
+            dialect: if is_llama_index {
+                Dialect::LlamaIndex
+            } else {
+                Dialect::Plain
+            },
+            digest: hash::digest(name),
+        }
+    }
+}
+
+/// Scans spans.
+pub struct Scanner {
+    aliases: AliasTable,
+    origins: Origins,
+    names: PartsCache<Known>,
+    intern: Arc<dyn Intern>,
+}
+
+impl Scanner {
+    /// A scanner that has seen nothing yet.
+    #[must_use]
+    pub fn new(settings: &ScanSettings, intern: Arc<dyn Intern>) -> Self {
+        Scanner {
+            aliases: AliasTable::new(),
+            origins: Origins::new(settings.seed, &settings.realm_keys, settings.remembered),
+            names: PartsCache::new(settings.seed, settings.remembered),
+            intern,
+        }
+    }
+
+    /// The origin of what a resource sent; ask once per resource.
+    pub fn origin(&mut self, resource: Attributes<'_>) -> Arc<Origin> {
+        self.origins.find(resource, self.intern.as_ref())
+    }
+
+    /// Scans a span.
+    ///
+    /// # Errors
+    /// Why it gives no sighting; it is forwarded all the same.
+    pub fn scan(
+        &mut self,
+        origin: &Origin,
+        scope: Scope,
+        span: &SpanView<'_>,
+    ) -> Result<Scanned<'_>, Skip> {
+        let trace = TraceId::decode(span.trace_id).ok_or(Skip::BadId)?;
+        let span_id = SpanId::decode(span.span_id).ok_or(Skip::BadId)?;
+        let facts = Facts::collect(&self.aliases, span.attributes());
+        let class = classify(&facts, span, scope.dialect);
+        if class == Class::Ignored {
+            return Err(Skip::Ignored);
+        }
+        let mut sighting = Sighting {
+            trace,
+            span: span_id,
+            parent: SpanId::decode(span.parent_span_id).unwrap_or_default(),
+            start: span.start,
+            end: span.end.max(span.start),
+            node: NO_NODE,
+            service: origin.service,
+            hint: NO_NODE,
+            operation: 0,
+            version: origin.version,
+            scope: scope.digest,
+            events: events(span),
+            name: 0,
+            response: 0,
+            tokens_in: 0,
+            tokens_out: 0,
+            role: Role::Neutral,
+            kind: NodeKind::Service,
+            outcome: outcome::of(&facts, span),
+            span_kind: u8::try_from(span.kind).unwrap_or_default(),
+            flags: Flags::default(),
+        };
+        count_tokens(&mut sighting, &facts);
+        let node = match class {
+            Class::Ignored | Class::Neutral => None,
+            Class::Node(role, named) => {
+                sighting.role = role;
+                if named != Named::Agent && named != Named::Workflow {
+                    sighting.response = hash::digest(facts.text(Slot::ResponseId));
+                    let owner = facts.first(&[Slot::AgentName, Slot::AgentRole]);
+                    self.hint(&mut sighting, origin, owner);
+                }
+                let words = words(named, &facts, span);
+                Some(self.name(named, words, origin))
+            }
+            Class::Handoff { to, from } => {
+                sighting.role = Role::Handoff;
+                if facts.text(Slot::TransferMode) == b"return_to_caller" {
+                    sighting.flags = sighting.flags.with(Flags::RETURNS);
+                }
+                self.hint(&mut sighting, origin, from);
+                (!to.is_empty()).then(|| self.name(Named::Agent, [to, b"", b""], origin))
+            }
+        };
+        if let Some(known) = node {
+            sighting.node = known.node.id;
+            sighting.kind = known.kind;
+            sighting.name = known.name;
+            sighting.flags = sighting.flags.with(known.flags);
+            sighting.operation = operation(sighting.role, &facts, known);
+        } else {
+            sighting.operation = hash::digest(span.name);
+        }
+        Ok(Scanned {
+            sighting,
+            // a handoff is the work of neither agent
+            node: node.filter(|_| sighting.role != Role::Handoff),
+            is_enriched: facts.has(Slot::Ours),
+        })
+    }
+
+    fn name(&mut self, named: Named, words: [&[u8]; 3], origin: &Origin) -> &Known {
+        let tag = origin.number << 8 | named as u64;
+        let intern = self.intern.as_ref();
+        self.names
+            .find_or_insert(tag, &words, || know(named, words, origin, intern))
+    }
+
+    /// whom the span says it belongs to.
+    fn hint(&mut self, sighting: &mut Sighting, origin: &Origin, owner: &[u8]) {
+        if !owner.is_empty() {
+            sighting.hint = self.name(Named::Agent, [owner, b"", b""], origin).node.id;
+        }
+    }
+}
+
+/// Digest of what the span does again and again: the node itself, or the operation on it.
+fn operation(role: Role, facts: &Facts<'_>, known: &Known) -> u32 {
+    let word = facts.first(&[
+        Slot::Operation,
+        Slot::AiOperation,
+        Slot::OiKind,
+        Slot::TlKind,
+    ]);
+    let full = hash::bytes(u64::from(known.node.id.0) << 8 | role as u64, word);
+    ((full ^ (full >> 32)) as u32).max(1)
+}
+
+/// Digest of the event names in order.
+fn events(span: &SpanView<'_>) -> u32 {
+    let full = span
+        .events()
+        .fold(0, |state, event| hash::bytes(state | 1, event.name));
+    (full ^ (full >> 32)) as u32
+}
+
+fn count_tokens(sighting: &mut Sighting, facts: &Facts<'_>) {
+    let (read, written) = (facts.number(Slot::TokensIn), facts.number(Slot::TokensOut));
+    if read.is_some() || written.is_some() {
+        let held = |count: Option<u64>| u32::try_from(count.unwrap_or(0)).unwrap_or(u32::MAX);
+        sighting.tokens_in = held(read);
+        sighting.tokens_out = held(written);
+        sighting.flags = sighting.flags.with(Flags::TOKENS);
+    }
+    if facts.number(Slot::FinishReasons) == Some(FINISHED_EARLY) {
+        sighting.flags = sighting.flags.with(Flags::DEGRADED);
+    }
+}

@@ -1,0 +1,103 @@
+//! What one span told us, in a form that fits a channel.
+
+use crate::base::{NodeId, SpanId, TraceId};
+use crate::scan::kind::{NodeKind, Outcome, Role};
+
+/// The number that stands for no node.
+pub const NO_NODE: NodeId = NodeId(u32::MAX);
+
+/// What scanning a span gives: fixed in size, free to copy, and with all that pairing, detection and the canary will
+/// read (D3). Digests are 32-bit hashes, compared with neighbours only; 0 is none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sighting {
+    /// The span's trace.
+    pub trace: TraceId,
+    /// The span.
+    pub span: SpanId,
+    /// Its parent; all zero for a root.
+    pub parent: SpanId,
+    /// When it started, by the sender's clock, unix nanoseconds.
+    pub start: u64,
+    /// When it ended; never before `start`.
+    pub end: u64,
+    /// The node whose work it is or, of a handoff, that receives control; [`NO_NODE`] for none.
+    pub node: NodeId,
+    /// The service that sent it.
+    pub service: NodeId,
+    /// The agent that the span says it belongs to or, of a handoff, that gives control away.
+    pub hint: NodeId,
+    /// Digest of the operation: the name that stays the same from call to call.
+    pub operation: u32,
+    /// Digest of `service.version`.
+    pub version: u32,
+    /// Digest of the instrumentation scope's name.
+    pub scope: u32,
+    /// Digest of the names of its events in order.
+    pub events: u32,
+    /// Digest of the canonical name of its node.
+    pub name: u32,
+    /// Digest of the model's response id (E-41).
+    pub response: u32,
+    /// Tokens read and written, as this span says; held at the largest that fits.
+    pub tokens_in: u32,
+    /// See `tokens_in`.
+    pub tokens_out: u32,
+    /// How it takes part.
+    pub role: Role,
+    /// What `node` is; of no meaning without one.
+    pub kind: NodeKind,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// OTLP's number of the span's kind.
+    pub span_kind: u8,
+    /// More of it.
+    pub flags: Flags,
+}
+
+const _: () = assert!(
+    size_of::<Sighting>() <= 128,
+    "a sighting fits two cache lines"
+);
+
+impl Sighting {
+    /// Whether it has no parent.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.parent == SpanId::default() || self.parent == self.span
+    }
+
+    /// Whether it bears a node, whose identity its span is given.
+    #[must_use]
+    pub fn bears_node(&self) -> bool {
+        self.node != NO_NODE
+    }
+}
+
+/// Yes-or-no facts of a sighting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags(u8);
+
+impl Flags {
+    /// The model's provider is known (E-40: such an id is more specific).
+    pub const PROVIDER_KNOWN: Flags = Flags(1);
+    /// The agent has no name of its own and stands for its service (N-12, N-14).
+    pub const DEFAULT_AGENT: Flags = Flags(1 << 1);
+    /// The span has token counts of its own (T-05).
+    pub const TOKENS: Flags = Flags(1 << 2);
+    /// Control comes back after the handoff (E-10).
+    pub const RETURNS: Flags = Flags(1 << 3);
+    /// The answer is not whole (O-12).
+    pub const DEGRADED: Flags = Flags(1 << 4);
+
+    /// Whether all of these are set.
+    #[must_use]
+    pub fn has(self, flags: Flags) -> bool {
+        self.0 & flags.0 == flags.0
+    }
+
+    /// These as well.
+    #[must_use]
+    pub fn with(self, flags: Flags) -> Flags {
+        Flags(self.0 | flags.0)
+    }
+}
