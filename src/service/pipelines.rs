@@ -49,8 +49,11 @@ impl fmt::Display for PipelineId {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct PipelineConfig {
+    /// Ids of the receivers, or connectors, that feed it. At least one.
     receivers: Vec<String>,
+    /// Ids of the processors that it passes, in this order.
     processors: Vec<String>,
+    /// Ids of the exporters, or connectors, that take it. At least one.
     exporters: Vec<String>,
 }
 

@@ -42,10 +42,10 @@ async fn every_metric_of_a_running_daemon_is_in_the_inventory() {
     let setup = Setup::new()
         .otlphttp(stub.address(), "")
         .sections(
-            "processors:\n  memory_limiter: {check_interval: 50ms, limit_percentage: 90}\n  attributes:\n    actions: [{key: a, value: 1, action: upsert}]\n",
+            "processors:\n  memory_limiter: {check_interval: 50ms, limit_percentage: 90}\n  attributes:\n    actions: [{key: a, value: 1, action: upsert}]\nconnectors:\n  agentguard: {tick_interval: 50ms}\n",
         )
         .pipelines(
-            "traces:\n  receivers: [otlp]\n  processors: [memory_limiter, attributes]\n  exporters: [otlphttp]\n\
+            "traces:\n  receivers: [otlp]\n  processors: [memory_limiter, attributes]\n  exporters: [agentguard]\ntraces/enriched:\n  receivers: [agentguard]\n  exporters: [otlphttp]\n\
              logs:\n  receivers: [otlp]\n  exporters: [otlphttp]\nmetrics:\n  receivers: [otlp]\n  exporters: [otlphttp]\n",
         );
     let daemon = Daemon::start(&setup).await;
@@ -74,6 +74,7 @@ async fn every_metric_of_a_running_daemon_is_in_the_inventory() {
         "agentguard_memory_limiter_used_bytes",
         "agentguard_exporter_dropped_spans_total",
         "agentguard_build_info",
+        "agentguard_graph_spans_held",
     ] {
         assert!(
             families.contains_key(name),

@@ -10,6 +10,7 @@ use agentguard::config::fragments::{
     BatchConfig, GrpcClientConfig, GrpcServerConfig, HttpClientConfig, HttpServerConfig,
     QueueConfig, RetryConfig,
 };
+use agentguard::connectors::agentguard::AgentGuardConfig;
 use agentguard::exporters::debug::DebugConfig;
 use agentguard::exporters::file::RotationConfig;
 use agentguard::extensions::health_check::HealthCheckConfig;
@@ -366,6 +367,7 @@ fn the_defaults_that_are_shown_are_those_that_hold() {
     let schema = Schema::read();
     check::<OtlpReceiverConfig>(&schema, "src/receivers/otlp/config.rs");
     check::<MemoryLimiterConfig>(&schema, "src/processors/memory_limiter/config.rs");
+    check::<AgentGuardConfig>(&schema, "src/connectors/agentguard/config.rs");
     check::<DebugConfig>(&schema, "src/exporters/debug/config.rs");
     check::<RotationConfig>(&schema, "src/exporters/file/config.rs");
     check::<HealthCheckConfig>(&schema, "src/extensions/health_check/config.rs");

@@ -65,7 +65,7 @@ impl Schema {
             for field in &mut ty.fields {
                 let bare = inner(&field.ty);
                 field.default = match written.iter().find(|(name, _)| *name == field.name) {
-                    Some((_, expression)) => evaluate(expression, source, &variants)
+                    Some((_, expression)) => evaluate(expression, source, &sources, &variants)
                         .unwrap_or_else(|| {
                             panic!(
                                 "{}: the default of `{}` is not understood: {expression}",
@@ -283,6 +283,7 @@ fn written_defaults(source: &Source, name: &str) -> Vec<(String, String)> {
 fn evaluate(
     expression: &str,
     source: &Source,
+    sources: &[Source],
     enums: &[(String, Vec<String>, String)],
 ) -> Option<String> {
     let call = |name: &str| expression.strip_prefix(name)?.strip_suffix(')');
@@ -317,15 +318,23 @@ fn evaluate(
     }
     for outer in ["vec![", "["] {
         if let Some(list) = expression.strip_prefix(outer) {
-            let items: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
-            return Some(format!(
-                "[{}]",
-                items
-                    .iter()
-                    .map(|item| if item.is_empty() { "\"\"" } else { item })
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ));
+            let items = list.trim_end_matches(']').split(',').map(str::trim);
+            let items = items.filter(|item| !item.is_empty()).map(|item| {
+                let item = item
+                    .trim_end_matches(".to_owned()")
+                    .trim_end_matches(".into()");
+                let text = match item.strip_prefix("semconv::") {
+                    Some(name) => attribute(name, sources)?,
+                    None => item.strip_prefix('"')?.strip_suffix('"')?.to_owned(),
+                };
+                Some(if text.is_empty() {
+                    "\"\"".to_owned()
+                } else {
+                    text
+                })
+            });
+            let items: Option<Vec<String>> = items.collect();
+            return Some(format!("[{}]", items?.join(", ")));
         }
     }
     let path = expression.split_once("::");
@@ -348,5 +357,14 @@ fn evaluate(
         .flatten()?;
     let (_, value) = rest.split_once(" = ")?;
     let end = value.find(";\n")?;
-    evaluate(value.get(..end)?.trim(), source, enums)
+    evaluate(value.get(..end)?.trim(), source, sources, enums)
+}
+
+/// The attribute's name that a constant of `otlp/semconv.rs` has.
+fn attribute(name: &str, sources: &[Source]) -> Option<String> {
+    let home = sources
+        .iter()
+        .find(|source| source.path == "src/otlp/semconv.rs")?;
+    let (_, rest) = home.text.split_once(&format!(" {name} = \""))?;
+    rest.split('"').next().map(str::to_owned)
 }
