@@ -301,6 +301,17 @@ fn every_command_has_its_help_with_an_example() {
     let mut differences = Vec::new();
     let mut check = |name: &str, arguments: &[&str]| {
         let help = agentguard(arguments).out;
+        for example in help
+            .lines()
+            .filter_map(|line| line.strip_prefix("  agentguard "))
+        {
+            let command = example.split_whitespace().next().unwrap_or_default();
+            let is_there = command.starts_with('-') || commands.iter().any(|name| name == command);
+            assert!(
+                is_there,
+                "`{name}` shows `{command}`, which is no command:\n{help}"
+            );
+        }
         assert!(
             help.contains("Example"),
             "`{name}` shows no example:\n{help}"
