@@ -6,6 +6,9 @@ use crate::service::{CONNECTORS, EXPORTERS, EXTENSIONS, PROCESSORS, RECEIVERS};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+/// Written from the code, and compared with it by a test.
+const REFERENCE: &str = include_str!("../../config/REFERENCE.md");
+
 /// How to print.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Output {
@@ -14,13 +17,16 @@ enum Output {
     Table,
     /// For programs.
     Json,
+    /// The reference: every key with its default, every metric.
+    Markdown,
 }
 
 /// `agentguard components`
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
   agentguard components
-  agentguard components --output json | jq -r '.exporters[].type'")]
+  agentguard components --output json | jq -r '.exporters[].type'
+  agentguard components --output markdown              every key with its default, every metric")]
 pub struct ComponentsCommand {
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
@@ -55,6 +61,7 @@ impl ComponentsCommand {
         match self.output {
             Output::Table => print_table(&sections),
             Output::Json => print_json(&sections),
+            Output::Markdown => print!("{REFERENCE}"),
         }
         Ok(Exit::Done)
     }

@@ -10,6 +10,20 @@ use crate::pipeline::{
 };
 use crate::processors::{attributes, batch, memory_limiter};
 use crate::receivers::otlp as otlp_receiver;
+use crate::telemetry::{self, MetricDef};
+
+/// Every metric that this program exports, by name: the pipeline's common ones, and each component's own.
+#[must_use]
+pub fn metric_definitions() -> Vec<&'static MetricDef> {
+    let own: [&[&MetricDef]; 2] = [
+        agentguard::metrics::DEFINITIONS,
+        memory_limiter::DEFINITIONS,
+    ];
+    let mut definitions = telemetry::definitions();
+    definitions.extend(own.into_iter().flatten());
+    definitions.sort_by_key(|def| def.name);
+    definitions
+}
 
 const ALL: &[Signal] = &Signal::ALL;
 

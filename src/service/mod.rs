@@ -16,7 +16,9 @@ mod run;
 mod tests;
 
 pub use build::Service;
-pub use components::{CONNECTORS, EXPORTERS, EXTENSIONS, PROCESSORS, RECEIVERS};
+pub use components::{
+    CONNECTORS, EXPORTERS, EXTENSIONS, PROCESSORS, RECEIVERS, metric_definitions,
+};
 pub use pipelines::PipelineId;
 pub use plan::{Plan, Planned};
 pub use run::{Ended, RunSettings, run, run_until};

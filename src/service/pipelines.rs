@@ -49,8 +49,11 @@ impl fmt::Display for PipelineId {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct PipelineConfig {
+    /// Ids of the receivers, or connectors, that feed it. At least one.
     receivers: Vec<String>,
+    /// Ids of the processors that it passes, in this order.
     processors: Vec<String>,
+    /// Ids of the exporters, or connectors, that take it. At least one.
     exporters: Vec<String>,
 }
 
@@ -244,9 +247,20 @@ fn check_connectors(
 ) {
     let place_of = |id: &PipelineId| section.get(&id.to_string());
     for connector in known.connectors.keys() {
-        let fed = pipelines.iter().any(|p| p.exporters.contains(connector));
         let read = pipelines.iter().find(|p| p.receivers.contains(connector));
-        if let Some(pipeline) = read.filter(|_| !fed) {
+        let feeder = pipelines.iter().find(|p| p.exporters.contains(connector));
+        if let Some(pipeline) = feeder.filter(|_| read.is_none()) {
+            let list = place_of(&pipeline.id).map(|section| section.at("exporters"));
+            let place = list.map_or_else(
+                || section.place().clone(),
+                |list| place_in(&list, connector),
+            );
+            let message =
+                format!("connector `{connector}` is an exporter, but no pipeline receives from it");
+            let help = "what it is given ends there; name it under `receivers` of a pipeline to pass it on";
+            problems.warning(place, message, help);
+        }
+        if let Some(pipeline) = read.filter(|_| feeder.is_none()) {
             let list = place_of(&pipeline.id).map(|section| section.at("receivers"));
             let place = list.map_or_else(
                 || section.place().clone(),

@@ -229,6 +229,11 @@ fn components_are_listed_for_people_and_for_programs() {
     assert_eq!((table.code, table.err.as_str()), (0, ""));
     let json = agentguard(&["components", "--output", "json"]);
     let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    let page = agentguard(&["components", "--output", "markdown"]).out;
+    assert_eq!(
+        page,
+        std::fs::read_to_string("config/REFERENCE.md").unwrap()
+    );
     let described = [
         (
             "receivers",
@@ -296,6 +301,17 @@ fn every_command_has_its_help_with_an_example() {
     let mut differences = Vec::new();
     let mut check = |name: &str, arguments: &[&str]| {
         let help = agentguard(arguments).out;
+        for example in help
+            .lines()
+            .filter_map(|line| line.strip_prefix("  agentguard "))
+        {
+            let command = example.split_whitespace().next().unwrap_or_default();
+            let is_there = command.starts_with('-') || commands.iter().any(|name| name == command);
+            assert!(
+                is_there,
+                "`{name}` shows `{command}`, which is no command:\n{help}"
+            );
+        }
         assert!(
             help.contains("Example"),
             "`{name}` shows no example:\n{help}"

@@ -30,7 +30,7 @@ mod shipped;
 
 use agentguard::base::Problems;
 use agentguard::config::{Document, Env};
-use agentguard::service::{CONNECTORS, Plan};
+use agentguard::service::Plan;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -74,10 +74,4 @@ fn problems(path: &Path) -> Problems {
         drop(Plan::read(&document, &mut problems));
     }
     problems
-}
-
-/// Whether a file can be judged: one that names the guard's connector needs a binary that has it.
-fn can_be_judged(path: &Path) -> bool {
-    let text = fs::read_to_string(path).unwrap();
-    !text.contains("agentguard:") || !CONNECTORS.is_empty()
 }

@@ -117,6 +117,33 @@ fn imports_stand_at_the_top_and_say_what_they_import() {
     );
 }
 
+/// The targets of a page's links that are files here.
+fn linked(page: &str) -> Vec<&str> {
+    let targets = page
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next());
+    let targets = targets.filter(|target| !target.contains("://") && !target.starts_with('#'));
+    targets
+        .filter_map(|target| target.split('#').next())
+        .collect()
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let mut pages = files(&["tests", "examples", "config", "benches"], &["md"]);
+    pages.extend(["README.md", "CHANGELOG.md"].map(Into::into));
+    for page in pages.iter().filter(|page| page.exists()) {
+        let text = fs::read_to_string(page).unwrap();
+        let folder = page.parent().unwrap();
+        for target in linked(&text) {
+            let there = folder.join(target).exists();
+            assert!(there, "{}: `{target}` is not there", page.display());
+        }
+    }
+    assert_eq!(linked("[a](b/c.md#d) [e](https://f) [g](#h)"), ["b/c.md"]);
+}
+
 #[test]
 fn test_binaries_are_few_folders() {
     let single = files(&["tests"], &["rs"]);

@@ -5,6 +5,8 @@
 //! | `imports` | the folders follow the data's way: who may `use` whom, as a table |
 //! | `files` | sizes, front pages, where imports stand |
 //! | `names` | banned words, one home for each metric and attribute name, how logs speak, what comments may not say |
+//! | `reference` | `config/REFERENCE.md` is what the code has: keys with their defaults, metrics, attributes |
+//! | `schema` | configuration types as their source says them |
 //! | `source` | reading a file: its code, its strings and its comments apart, production apart from tests |
 //!
 //! A check gathers every offence before it fails, each as `file:line: what, and what to do`. Each rule has a test that
@@ -20,6 +22,8 @@
 mod files;
 mod imports;
 mod names;
+mod reference;
+mod schema;
 mod source;
 
 use std::fmt;

@@ -19,6 +19,13 @@ const BANNED_STARTS: [(&str, &str); 2] = [
 /// Beginnings of the metric names that this program exports.
 const METRICS: [&str; 3] = ["agentguard_", "otelcol_", "traces_service_graph_"];
 
+/// The calls that define a metric.
+pub const METRIC_CALLS: [&str; 3] = [
+    "MetricDef::counter(",
+    "MetricDef::gauge(",
+    "MetricDef::histogram(",
+];
+
 /// The first words of attribute names that have their home in `otlp/semconv.rs`.
 const ATTRIBUTES: [&str; 22] = [
     "agentguard",
@@ -158,12 +165,7 @@ fn check_metrics(source: &Source, defined: &mut BTreeMap<String, String>) -> Vec
             continue;
         }
         let before = source.code[..text.at].trim_end();
-        let is_definition = [
-            "MetricDef::counter(",
-            "MetricDef::gauge(",
-            "MetricDef::histogram(",
-        ];
-        if !is_definition.iter().any(|call| before.ends_with(call)) {
+        if !METRIC_CALLS.iter().any(|call| before.ends_with(call)) {
             let what = format!("`{}` is written outside its `MetricDef`", text.text);
             offences.push(offence(source, text.line, what));
         } else if let Some(first) = defined.insert(text.text.clone(), source.path.clone()) {

@@ -139,7 +139,7 @@ pub struct HttpClientConfig {
     pub tls: TlsConfig,
     /// Which extension gives credentials.
     pub auth: Option<AuthConfig>,
-    /// A proxy to go through.
+    /// A proxy to go through. Not in this version: refused.
     pub proxy_url: String,
 }
 

@@ -24,7 +24,7 @@ pub struct QueueConfig {
     pub block_on_overflow: bool,
     /// Whether a request is answered only when the exporter has delivered it.
     pub wait_for_result: bool,
-    /// The storage extension that keeps the queue on disk.
+    /// The storage extension that keeps the queue on disk. Not in this version: refused.
     pub storage: Option<String>,
     /// How requests are merged and split when they leave the queue; absent: they leave as they came.
     pub batch: Option<BatchConfig>,

@@ -5,7 +5,8 @@ use crate::config::Section;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// The keys of the Collector's `configtls`, a client's and a server's.
+/// The keys of the Collector's `configtls`, a client's and a server's. TLS is not in this version: a client's
+/// `insecure: true` works, everything else is understood and refused.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TlsConfig {
@@ -76,7 +77,7 @@ impl TlsConfig {
     }
 }
 
-/// Which extension checks, or gives, credentials.
+/// Which extension checks, or gives, credentials. Not in this version: understood, and refused.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AuthConfig {
