@@ -58,7 +58,7 @@ fn not_grpc(request: &Request<Incoming>) -> Option<Response<Reply>> {
     Some(response)
 }
 
-async fn export(intake: &Intake, request: Request<Incoming>) -> Result<(), Refusal> {
+async fn export(intake: &Intake, mut request: Request<Incoming>) -> Result<(), Refusal> {
     let path = request.uri().path();
     let signal = Signal::ALL
         .into_iter()
@@ -77,7 +77,7 @@ async fn export(intake: &Intake, request: Request<Incoming>) -> Result<(), Refus
         None => Encoding::Identity,
         Some(value) => encoding(value)?,
     };
-    let (bytes, share) = intake.read(request.into_body()).await?;
+    let (bytes, share) = intake.read(request.body_mut()).await?;
     let (is_compressed, message) = unframe(&bytes, intake)?;
     let message = match (is_compressed, encoding) {
         (true, Encoding::Identity) => {

@@ -3,7 +3,7 @@
 use super::answer::Reply;
 use super::http::HttpSettings;
 use super::intake::Intake;
-use super::{grpc, http};
+use super::{grpc, http, opening};
 use crate::telemetry::task;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -43,7 +43,7 @@ pub(super) struct ListenSettings {
     pub(super) max_concurrent_streams: u32,
     /// Connections open at once; more wait in the kernel's backlog.
     pub(super) max_connections: usize,
-    /// Time for an HTTP/1 request's head.
+    /// Time for a connection's first bytes, and for an HTTP/1 request's head.
     pub(super) header_timeout: Duration,
     /// HTTP/2 keepalive: a ping after so much silence …
     pub(super) keepalive_time: Duration,
@@ -83,7 +83,7 @@ impl Listener {
                 },
                 _ = stop.changed() => break,
             };
-            let connection = Arc::clone(&self).connection(stream, peer, &graceful);
+            let connection = Arc::clone(&self).connection(stream, peer, &graceful, stop.clone());
             task::spawn_one_of_many("otlp connection", async move {
                 connection.await;
                 drop(place);
@@ -98,6 +98,7 @@ impl Listener {
         stream: TcpStream,
         peer: SocketAddr,
         graceful: &GracefulShutdown,
+        mut stop: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + use<> {
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%peer, %error, "connection keeps its delay");
@@ -105,6 +106,14 @@ impl Listener {
         let builder = self.builder();
         let watcher = graceful.watcher();
         async move {
+            let begun = tokio::select! {
+                begun = opening::has_begun(&stream, self.settings.header_timeout) => begun,
+                _ = stop.changed() => false,
+            };
+            if !begun {
+                debug!(%peer, "connection closed before it began");
+                return;
+            }
             let service = service_fn(|request: Request<Incoming>| {
                 let listener = Arc::clone(&self);
                 async move { Ok::<Response<Reply>, Infallible>(listener.answer(request).await) }

@@ -21,6 +21,7 @@ mod grpc;
 mod http;
 mod intake;
 mod listener;
+mod opening;
 
 use crate::base::ByteSize;
 use crate::config::fragments::{Endpoint, GrpcServerConfig, HttpServerConfig};
@@ -83,7 +84,8 @@ impl Parts<'_> {
         let settings = ListenSettings {
             max_concurrent_streams: grpc.max_concurrent_streams,
             max_connections: self.config.max_connections,
-            header_timeout: HttpServerConfig::default().read_header_timeout,
+            // gRPC's configuration has no time for the preface
+            header_timeout: self.config.body_timeout,
             keepalive_time: keepalive.time,
             keepalive_timeout: keepalive.timeout,
         };
@@ -171,7 +173,8 @@ impl Component for OtlpReceiver {
         Box::pin(async move {
             self.stop.send_replace(true);
             let serving = std::mem::take(&mut *self.serving.lock());
-            let until = tokio::time::Instant::now() + deadline;
+            // requests that do not end must leave the queues behind us time to drain
+            let until = tokio::time::Instant::now() + deadline / 2;
             for task in serving {
                 let task = std::pin::pin!(task);
                 if tokio::time::timeout_at(until, task).await.is_err() {
