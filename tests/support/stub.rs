@@ -33,6 +33,8 @@ use crate::support::{compare, unpack, wire};
 pub enum Answer {
     /// Takes it.
     Take,
+    /// Takes it, and says so only after a while.
+    TakeAfter(Duration),
     /// Takes it, and says that so many items were rejected.
     Partial {
         rejected: i64,
@@ -272,11 +274,22 @@ async fn answer(
             version: head.version,
             compressed,
             message,
-            taken: matches!(answer, Answer::Take | Answer::Partial { .. }),
+            taken: matches!(
+                answer,
+                Answer::Take | Answer::TakeAfter(_) | Answer::Partial { .. }
+            ),
         });
         answer
     };
+    let answer = match answer {
+        Answer::TakeAfter(delay) => {
+            tokio::time::sleep(delay).await;
+            Answer::Take
+        }
+        other => other,
+    };
     Ok(match answer {
+        Answer::TakeAfter(_) => unreachable!("taken above"),
         Answer::Take if grpc => taken_by_grpc(&ExportTraceServiceResponse::default()),
         Answer::Take => taken_by_http(json, &ExportTraceServiceResponse::default()),
         Answer::Partial { rejected, message } => {
