@@ -281,17 +281,16 @@ async fn answer(
         });
         answer
     };
-    let answer = match answer {
-        Answer::TakeAfter(delay) => {
-            tokio::time::sleep(delay).await;
-            Answer::Take
-        }
-        other => other,
-    };
+    if let Answer::TakeAfter(delay) = answer {
+        tokio::time::sleep(delay).await;
+    }
     Ok(match answer {
-        Answer::TakeAfter(_) => unreachable!("taken above"),
-        Answer::Take if grpc => taken_by_grpc(&ExportTraceServiceResponse::default()),
-        Answer::Take => taken_by_http(json, &ExportTraceServiceResponse::default()),
+        Answer::Take | Answer::TakeAfter(_) if grpc => {
+            taken_by_grpc(&ExportTraceServiceResponse::default())
+        }
+        Answer::Take | Answer::TakeAfter(_) => {
+            taken_by_http(json, &ExportTraceServiceResponse::default())
+        }
         Answer::Partial { rejected, message } => {
             let partial = ExportTracePartialSuccess {
                 rejected_spans: rejected,

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use agentguard::otlp::Signal;
-use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -243,7 +242,7 @@ async fn many(daemon: &Daemon) -> Row {
             let reply = wire::export(address, Signal::Traces, &requests::one(32)).await;
             assert_eq!(reply.code(), Code::Ok);
         } else {
-            let post = Request::post("/v1/traces", PROTOBUF, Bytes::from(requests::one(33)));
+            let post = Request::post("/v1/traces", PROTOBUF, requests::one(33));
             assert_eq!(wire::http(address, post).await.status, 200);
         }
         assert!(
