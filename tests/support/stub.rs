@@ -54,6 +54,13 @@ pub enum Answer {
 }
 
 impl Answer {
+    fn takes(&self) -> bool {
+        matches!(
+            self,
+            Answer::Take | Answer::TakeAfter(_) | Answer::Partial { .. }
+        )
+    }
+
     /// A gRPC status without `RetryInfo`.
     #[must_use]
     pub fn grpc(code: Code) -> Self {
@@ -274,10 +281,7 @@ async fn answer(
             version: head.version,
             compressed,
             message,
-            taken: matches!(
-                answer,
-                Answer::Take | Answer::TakeAfter(_) | Answer::Partial { .. }
-            ),
+            taken: answer.takes(),
         });
         answer
     };

@@ -6,8 +6,9 @@
 //! :4318 HTTP/1, 2 ─▶ http                                     JSON is translated to protobuf before
 //! ```
 //!
-//! **Bounds.** A request is limited before and after decompression, a body in time, all bodies together by a budget of
-//! bytes, connections by number, requests on a connection by number. Beyond a bound the sender is told, never cut off.
+//! **Bounds.** A request is limited before and after decompression, a connection's first bytes and a body in time, all
+//! bodies together by a budget of bytes, connections by number, requests on a connection by number. Beyond a bound the
+//! sender is told, never cut off; only who says nothing at all is.
 //! **Invariants.** A request is acknowledged only when every queue behind has it. A refused one was nowhere counted as
 //! accepted, and every refusal counts under a reason.
 //! **Not here.** What is done with a batch; TLS and authentication, whose place is `listener::Listener::connection`,
