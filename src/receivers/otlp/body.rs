@@ -106,11 +106,11 @@ pub(super) async fn read(
         }
         share.grow_to(n)?;
     }
-    let Some(first) = data(body).await? else {
+    let Some(first) = next_piece(body).await? else {
         return Ok(Bytes::new());
     };
     check(first.len(), limit, share)?;
-    let Some(second) = data(body).await? else {
+    let Some(second) = next_piece(body).await? else {
         return Ok(first);
     };
     check(first.len() + second.len(), limit, share)?;
@@ -124,7 +124,7 @@ pub(super) async fn read(
     drop(first);
     whole.extend_from_slice(&second);
     drop(second);
-    while let Some(next) = data(body).await? {
+    while let Some(next) = next_piece(body).await? {
         check(whole.len() + next.len(), limit, share)?;
         whole.extend_from_slice(&next);
     }
@@ -135,7 +135,7 @@ pub(super) async fn read(
 pub(super) async fn linger(mut body: Incoming) {
     let thrown = timeout(LINGER, async {
         let mut left = LINGER_BYTES;
-        while let Ok(Some(piece)) = data(&mut body).await {
+        while let Ok(Some(piece)) = next_piece(&mut body).await {
             left = left.saturating_sub(piece.len());
             if left == 0 {
                 break;
@@ -154,7 +154,7 @@ fn check(len: usize, limit: usize, share: &mut Share) -> Result<(), BodyError> {
 }
 
 /// The next piece of data; trailers and empty pieces are passed over.
-async fn data(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
+async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame.map_err(BodyError::Broken)?.into_data()
             && !data.is_empty()
