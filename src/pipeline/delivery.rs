@@ -17,7 +17,7 @@
 use crate::base::Random;
 use crate::otlp::Signal;
 use crate::pipeline::consumers::Consumers;
-use crate::pipeline::parcel::{Fate, Parcel, pieces};
+use crate::pipeline::parcel::{Fate, Parcel, pieces, settle};
 use crate::pipeline::queue::{Need, Queue, Queued};
 use crate::pipeline::reservation::{Obstacle, Outcome};
 use crate::pipeline::retry::{Backoff, RetrySettings};
@@ -162,22 +162,29 @@ impl Delivery {
         Some(parcel)
     }
 
-    async fn deliver(&self, mut parcel: Parcel<'_>) {
-        let outcome = match self.settings.batch {
-            Some(batch) if batch.max_size > 0 && parcel.size(batch.sizer) > batch.max_size => {
+    async fn deliver(&self, parcel: Parcel<'_>) {
+        let too_large = self.settings.batch.filter(|batch| {
+            let most = batch.max_size;
+            most > 0 && parcel.size(batch.sizer) > most
+        });
+        let Parcel {
+            request,
+            mut fate,
+            entries,
+            ..
+        } = parcel;
+        let outcome = match too_large {
+            Some(batch) => {
                 let mut outcome = Ok(());
-                for piece in pieces(&parcel.request, &batch) {
-                    let sent = self.send(piece, &mut parcel.fate).await;
+                for piece in pieces(&request, &batch) {
+                    let sent = self.send(piece, &mut fate).await;
                     outcome = outcome.and(sent);
                 }
                 outcome
             }
-            _ => {
-                let request = parcel.request.clone();
-                self.send(request, &mut parcel.fate).await
-            }
+            None => self.send(request, &mut fate).await,
         };
-        parcel.settle(&outcome);
+        settle(entries, &outcome);
     }
 
     /// Sends one request, again and again while that makes sense.

@@ -17,7 +17,7 @@ pub(super) struct Parcel<'a> {
     pub(super) request: Outgoing,
     pub(super) fate: Fate<'a>,
     bytes: u64,
-    entries: Vec<Queued>,
+    pub(super) entries: Vec<Queued>,
 }
 
 impl<'a> Parcel<'a> {
@@ -72,14 +72,14 @@ impl<'a> Parcel<'a> {
         self.bytes += next.batch.bytes.len() as u64;
         self.entries.push(next);
     }
+}
 
-    /// Tells the senders that wait, and gives the room back.
-    pub(super) fn settle(self, outcome: &Outcome) {
-        for entry in self.entries {
-            if let Some(waiter) = entry.outcome {
-                // a sender that gave up waiting is told nothing
-                drop(waiter.send(outcome.clone()));
-            }
+/// Tells the senders that wait, and gives the room back.
+pub(super) fn settle(entries: Vec<Queued>, outcome: &Outcome) {
+    for entry in entries {
+        if let Some(waiter) = entry.outcome {
+            // a sender that gave up waiting is told nothing
+            drop(waiter.send(outcome.clone()));
         }
     }
 }

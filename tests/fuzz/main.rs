@@ -6,6 +6,7 @@
 )]
 
 mod checks;
+mod formats;
 
 use agentguard::otlp::{Signal, validate};
 use std::path::Path;
@@ -43,4 +44,29 @@ fn the_corpus_of_validate_holds() {
 #[test]
 fn the_corpus_of_splice_holds() {
     replay("splice", checks::splice);
+}
+
+#[test]
+fn the_corpus_of_json_holds() {
+    replay("json", formats::json);
+}
+
+#[test]
+fn the_corpus_of_compression_holds() {
+    replay("compression", formats::compression);
+}
+
+#[test]
+fn the_corpus_of_capture_holds() {
+    replay("capture", formats::capture);
+}
+
+#[test]
+fn the_corpus_of_configuration_holds() {
+    replay("configuration", formats::configuration);
+}
+
+#[test]
+fn the_corpus_of_frame_holds() {
+    replay("frame", formats::frame);
 }

@@ -21,6 +21,8 @@ const STARTS: usize = 3;
 /// (`AGENTGUARD_TEST_BINARY`).
 #[derive(Clone, Default)]
 pub struct Setup {
+    arguments: Vec<String>,
+    receiver: String,
     grpc: String,
     http: String,
     exporters: Vec<(String, String)>,
@@ -33,6 +35,20 @@ impl Setup {
     #[must_use]
     pub fn new() -> Self {
         Setup::default()
+    }
+
+    /// Arguments besides `--config`.
+    #[must_use]
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments = arguments.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// Keys under `receivers.otlp`.
+    #[must_use]
+    pub fn receiver(mut self, keys: &str) -> Self {
+        self.receiver = keys.to_owned();
+        self
     }
 
     /// Keys under `receivers.otlp.protocols.grpc`.
@@ -86,7 +102,8 @@ impl Setup {
 
     fn yaml(&self, ports: Ports) -> String {
         let mut yaml = format!(
-            "receivers:\n  otlp:\n    protocols:\n      grpc:\n        endpoint: {}\n{}      http:\n        endpoint: {}\n{}",
+            "receivers:\n  otlp:\n{}    protocols:\n      grpc:\n        endpoint: {}\n{}      http:\n        endpoint: {}\n{}",
+            indent(4, &self.receiver),
             ports.grpc,
             indent(8, &self.grpc),
             ports.http,
@@ -195,6 +212,7 @@ impl Daemon {
         std::fs::write(&config, setup.yaml(ports)).expect("a configuration file");
         let mut command = Command::new(binary());
         command.arg(format!("--config={}", config.display()));
+        command.args(&setup.arguments);
         let mut process = Process::start("agentguard", &mut command, folder.path());
         let ended = {
             let process = std::cell::RefCell::new(&mut process);
@@ -227,6 +245,12 @@ impl Daemon {
     #[must_use]
     pub fn http(&self) -> SocketAddr {
         self.ports.http
+    }
+
+    /// Where it says how it is.
+    #[must_use]
+    pub fn health(&self) -> SocketAddr {
+        self.ports.health
     }
 
     /// Its folder for this run, empty but for the configuration and the log.

@@ -52,6 +52,17 @@ impl Process {
         self.child.id()
     }
 
+    /// Its resident memory in bytes, where the system tells (Linux).
+    #[must_use]
+    pub fn resident_bytes(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+        Some(kib * 1024)
+    }
+
     /// How it ended, if it has.
     ///
     /// # Panics

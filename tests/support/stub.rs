@@ -33,6 +33,8 @@ use crate::support::{compare, unpack, wire};
 pub enum Answer {
     /// Takes it.
     Take,
+    /// Takes it, and says so only after a while.
+    TakeAfter(Duration),
     /// Takes it, and says that so many items were rejected.
     Partial {
         rejected: i64,
@@ -52,6 +54,13 @@ pub enum Answer {
 }
 
 impl Answer {
+    fn takes(&self) -> bool {
+        matches!(
+            self,
+            Answer::Take | Answer::TakeAfter(_) | Answer::Partial { .. }
+        )
+    }
+
     /// A gRPC status without `RetryInfo`.
     #[must_use]
     pub fn grpc(code: Code) -> Self {
@@ -272,13 +281,20 @@ async fn answer(
             version: head.version,
             compressed,
             message,
-            taken: matches!(answer, Answer::Take | Answer::Partial { .. }),
+            taken: answer.takes(),
         });
         answer
     };
+    if let Answer::TakeAfter(delay) = answer {
+        tokio::time::sleep(delay).await;
+    }
     Ok(match answer {
-        Answer::Take if grpc => taken_by_grpc(&ExportTraceServiceResponse::default()),
-        Answer::Take => taken_by_http(json, &ExportTraceServiceResponse::default()),
+        Answer::Take | Answer::TakeAfter(_) if grpc => {
+            taken_by_grpc(&ExportTraceServiceResponse::default())
+        }
+        Answer::Take | Answer::TakeAfter(_) => {
+            taken_by_http(json, &ExportTraceServiceResponse::default())
+        }
         Answer::Partial { rejected, message } => {
             let partial = ExportTracePartialSuccess {
                 rejected_spans: rejected,

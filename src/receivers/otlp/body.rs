@@ -1,14 +1,24 @@
 //! Reading a request's body: never more than allowed, never longer than allowed, and without a copy where one frame
 //! holds it all.
+//!
+//! What a refused HTTP/1 sender still has under way is thrown away for a moment ([`linger`]): closing a connection with
+//! unread bytes makes the kernel reset it, and the sender loses the answer that tells it why.
 
 use crate::base::sync::{AtomicU64, Ordering};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// Largest buffer reserved on the sender's word alone, in bytes.
 const TRUSTED_BYTES: usize = 1 << 20;
+
+/// How much of a refused body is thrown away, in bytes: as much as the largest request that is usual.
+const LINGER_BYTES: usize = 64 << 20;
+/// And for how long.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Why a body was not read.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +92,7 @@ impl Drop for Share {
 
 /// Reads a whole body of at most `limit` bytes. `announced` is its length if the sender said it.
 pub(super) async fn read(
-    mut body: Incoming,
+    body: &mut Incoming,
     limit: usize,
     share: &mut Share,
 ) -> Result<Bytes, BodyError> {
@@ -96,11 +106,11 @@ pub(super) async fn read(
         }
         share.grow_to(n)?;
     }
-    let Some(first) = next_piece(&mut body).await? else {
+    let Some(first) = next_piece(body).await? else {
         return Ok(Bytes::new());
     };
     check(first.len(), limit, share)?;
-    let Some(second) = next_piece(&mut body).await? else {
+    let Some(second) = next_piece(body).await? else {
         return Ok(first);
     };
     check(first.len() + second.len(), limit, share)?;
@@ -114,11 +124,26 @@ pub(super) async fn read(
     drop(first);
     whole.extend_from_slice(&second);
     drop(second);
-    while let Some(next) = next_piece(&mut body).await? {
+    while let Some(next) = next_piece(body).await? {
         check(whole.len() + next.len(), limit, share)?;
         whole.extend_from_slice(&next);
     }
     Ok(whole.freeze())
+}
+
+/// Throws away what still comes of a refused body, for a moment, while the answer is on its way.
+pub(super) async fn linger(mut body: Incoming) {
+    let thrown = timeout(LINGER, async {
+        let mut left = LINGER_BYTES;
+        while let Ok(Some(piece)) = next_piece(&mut body).await {
+            left = left.saturating_sub(piece.len());
+            if left == 0 {
+                break;
+            }
+        }
+    });
+    // too slow is as good as done
+    drop(thrown.await);
 }
 
 fn check(len: usize, limit: usize, share: &mut Share) -> Result<(), BodyError> {

@@ -6,10 +6,10 @@
 //! announced length. tonic's `Status` and its details are used as they are.
 
 use super::answer::{Refusal, Reply, grpc_refusal, grpc_success};
+use super::frame::{FrameError, unframe};
 use super::intake::{Intake, no_pipeline};
 use crate::otlp::Signal;
 use crate::pipeline::compression::Encoding;
-use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
@@ -58,7 +58,7 @@ fn not_grpc(request: &Request<Incoming>) -> Option<Response<Reply>> {
     Some(response)
 }
 
-async fn export(intake: &Intake, request: Request<Incoming>) -> Result<(), Refusal> {
+async fn export(intake: &Intake, mut request: Request<Incoming>) -> Result<(), Refusal> {
     let path = request.uri().path();
     let signal = Signal::ALL
         .into_iter()
@@ -77,8 +77,8 @@ async fn export(intake: &Intake, request: Request<Incoming>) -> Result<(), Refus
         None => Encoding::Identity,
         Some(value) => encoding(value)?,
     };
-    let (bytes, share) = intake.read(request.into_body()).await?;
-    let (is_compressed, message) = unframe(&bytes, intake)?;
+    let (bytes, share) = intake.read(request.body_mut()).await?;
+    let (is_compressed, message) = unframe(&bytes, intake.limit)?;
     let message = match (is_compressed, encoding) {
         (true, Encoding::Identity) => {
             let what = "message is marked as compressed, but the call has no grpc-encoding";
@@ -103,33 +103,14 @@ fn encoding(value: &HeaderValue) -> Result<Encoding, Refusal> {
     })
 }
 
-/// Cuts the one message of a unary call out of its frame.
-fn unframe(body: &Bytes, intake: &Intake) -> Result<(bool, Bytes), Refusal> {
-    let wrong = |what: String| Refusal::new(Code::InvalidArgument, "bad_framing", what);
-    let Some(([flag, length @ ..], rest)) = body.split_first_chunk::<5>() else {
-        return Err(wrong(format!(
-            "gRPC message head needs 5 bytes, and the body has {}",
-            body.len()
-        )));
-    };
-    let announced = u32::from_be_bytes(*length) as usize;
-    if *flag > 1 {
-        return Err(wrong(format!(
-            "gRPC compression flag is {flag}, not 0 or 1"
-        )));
+impl From<FrameError> for Refusal {
+    fn from(error: FrameError) -> Self {
+        let (code, reason) = match error {
+            FrameError::TooLarge { .. } => (Code::ResourceExhausted, "too_large"),
+            FrameError::Short { .. } | FrameError::Flag { .. } | FrameError::Length { .. } => {
+                (Code::InvalidArgument, "bad_framing")
+            }
+        };
+        Refusal::new(code, reason, error.to_string())
     }
-    if announced > intake.limit {
-        let what = format!(
-            "message of {announced} bytes is larger than the limit of {} bytes",
-            intake.limit
-        );
-        return Err(Refusal::new(Code::ResourceExhausted, "too_large", what));
-    }
-    if announced != rest.len() {
-        return Err(wrong(format!(
-            "gRPC message should have {announced} bytes, and has {}",
-            rest.len()
-        )));
-    }
-    Ok((*flag == 1, body.slice(5..)))
 }

@@ -1,15 +1,17 @@
 //! OTLP over HTTP: three paths, protobuf or JSON, and replies in the request's encoding.
 
 use super::answer::{Encoding, Refusal, Reply, http_refusal, http_success};
+use super::body;
 use super::cors::Cors;
 use super::intake::{Intake, no_pipeline};
 use crate::config::fragments::HttpServerConfig;
 use crate::otlp::{Signal, json};
 use crate::pipeline::compression;
+use crate::telemetry::task;
 use bytes::Bytes;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use tonic::Code;
 
 /// Where each signal is posted, indexed as [`Signal::ALL`].
@@ -60,7 +62,7 @@ pub(super) async fn answer(
 async fn answer_post(
     intake: &Intake,
     settings: &HttpSettings,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Response<Reply> {
     let paths = &settings.paths;
     let encoding = content_encoding_of(&request);
@@ -69,7 +71,7 @@ async fn answer_post(
             Err(unknown_path(request.uri().path(), paths))
         }
         _ if request.method() != Method::POST => Err(wrong_method(request.method())),
-        Some(encoding) => export(intake, settings, encoding, request)
+        Some(encoding) => export(intake, settings, encoding, &mut request)
             .await
             .map(|()| encoding),
         None => Err(unknown_type(request.headers().get(CONTENT_TYPE))),
@@ -78,6 +80,11 @@ async fn answer_post(
         Ok(encoding) => http_success(encoding),
         Err(refusal) => {
             intake.metrics.refused_request(refusal.reason);
+            // HTTP/2 ends a stream without ending the connection, so nothing gets lost there
+            if request.version() < Version::HTTP_2 && !request.body().is_end_stream() {
+                let unread = body::linger(request.into_body());
+                drop(task::spawn_one_of_many("otlp refused body", unread));
+            }
             let mut response = http_refusal(&refusal, encoding.unwrap_or(Encoding::Json));
             if response.status() == StatusCode::METHOD_NOT_ALLOWED {
                 response
@@ -133,7 +140,7 @@ async fn export(
     intake: &Intake,
     settings: &HttpSettings,
     encoding: Encoding,
-    request: Request<Incoming>,
+    request: &mut Request<Incoming>,
 ) -> Result<(), Refusal> {
     let paths = &settings.paths;
     let path = request.uri().path();
@@ -144,8 +151,8 @@ async fn export(
     if intake.consumer(signal).is_none() {
         return Err(no_pipeline(signal));
     }
-    let compression = compression_of(&request, settings)?;
-    let (bytes, share) = intake.read(request.into_body()).await?;
+    let compression = compression_of(request, settings)?;
+    let (bytes, share) = intake.read(request.body_mut()).await?;
     let plain = intake.decompress(compression, &bytes)?;
     drop(bytes);
     let message = match encoding {

@@ -34,7 +34,7 @@ impl Intake {
     }
 
     /// Reads a body within size, time and budget.
-    pub(super) async fn read(&self, body: Incoming) -> Result<(Bytes, body::Share), Refusal> {
+    pub(super) async fn read(&self, body: &mut Incoming) -> Result<(Bytes, body::Share), Refusal> {
         let mut share = self.budget.share();
         let limit = self.limit.saturating_add(5);
         match tokio::time::timeout(self.body_timeout, body::read(body, limit, &mut share)).await {

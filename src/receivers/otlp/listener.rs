@@ -3,7 +3,7 @@
 use super::answer::Reply;
 use super::http::HttpSettings;
 use super::intake::Intake;
-use super::{grpc, http};
+use super::{grpc, http, opening};
 use crate::base::Random;
 use crate::base::sync::{AtomicU64, Ordering};
 use crate::telemetry::task;
@@ -47,7 +47,7 @@ pub(super) struct ListenSettings {
     pub(super) max_concurrent_streams: u32,
     /// Connections open at once; more wait in the kernel's backlog.
     pub(super) max_connections: usize,
-    /// Time for an HTTP/1 request's head.
+    /// Time for a connection's first bytes, and for an HTTP/1 request's head.
     pub(super) header_timeout: Duration,
     /// HTTP/2 keepalive: a ping after so much silence …
     pub(super) keepalive_time: Option<Duration>,
@@ -190,6 +190,14 @@ impl Listener {
     ) {
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%peer, %error, "connection keeps its delay");
+        }
+        let begun = tokio::select! {
+            begun = opening::has_begun(&stream, self.settings.header_timeout) => begun,
+            _ = stop.wait_for(|stop| *stop) => false,
+        };
+        if !begun {
+            debug!(%peer, "connection closed before it began");
+            return;
         }
         let activity = Activity::default();
         let service = service_fn(|request: Request<Incoming>| {

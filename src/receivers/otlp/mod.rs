@@ -6,8 +6,9 @@
 //! :4318 HTTP/1, 2 ─▶ http                                     JSON is translated to protobuf before
 //! ```
 //!
-//! **Bounds.** A request is limited before and after decompression, a body in time, all bodies together by a budget of
-//! bytes, connections by number, requests on a connection by number. Beyond a bound the sender is told, never cut off.
+//! **Bounds.** A request is limited before and after decompression, a connection's first bytes and a body in time, all
+//! bodies together by a budget of bytes, connections by number, requests on a connection by number. Beyond a bound the
+//! sender is told, never cut off; only who says nothing at all is.
 //! **Invariants.** A request is acknowledged only when every queue behind has it. A refused one was nowhere counted as
 //! accepted, and every refusal counts under a reason.
 //! **Not here.** What is done with a batch; TLS and authentication, whose place is `listener::Listener::connection`,
@@ -17,10 +18,12 @@ mod answer;
 mod body;
 mod config;
 mod cors;
+mod frame;
 mod grpc;
 mod http;
 mod intake;
 mod listener;
+mod opening;
 
 use crate::base::ByteSize;
 use crate::config::fragments::{Endpoint, GrpcServerConfig, HttpServerConfig};
@@ -29,6 +32,7 @@ use crate::telemetry::{ReceiverMetrics, Telemetry, task};
 use anyhow::Context;
 use body::Budget;
 pub use config::{OtlpReceiverConfig, Protocols, configure};
+pub use frame::{FrameError, unframe};
 use intake::Intake;
 use listener::{ListenSettings, Listener, Protocol};
 use parking_lot::Mutex;
@@ -83,7 +87,8 @@ impl Parts<'_> {
         let settings = ListenSettings {
             max_concurrent_streams: grpc.max_concurrent_streams,
             max_connections: self.config.max_connections,
-            header_timeout: HttpServerConfig::default().read_header_timeout,
+            // gRPC's configuration has no time for the preface
+            header_timeout: self.config.body_timeout,
             keepalive_time: unless_zero(keepalive.time),
             keepalive_timeout: keepalive.timeout,
             max_age: unless_zero(keepalive.max_connection_age),
@@ -182,7 +187,8 @@ impl Component for OtlpReceiver {
         Box::pin(async move {
             self.stop.send_replace(true);
             let serving = std::mem::take(&mut *self.serving.lock());
-            let until = tokio::time::Instant::now() + deadline;
+            // requests that do not end must leave the queues behind us time to drain
+            let until = tokio::time::Instant::now() + deadline / 2;
             for task in serving {
                 let task = std::pin::pin!(task);
                 if tokio::time::timeout_at(until, task).await.is_err() {
