@@ -8,7 +8,7 @@ WORKDIR /src
 COPY . .
 # the C library is linked in, so that nothing else has to be in the image
 ENV RUSTFLAGS="-C target-feature=+crt-static"
-RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
+RUN target="$(rustc --print host-tuple)" \
     && cargo build --release --locked --target "$target" \
     && cp "target/$target/release/agentguard" /agentguard
 

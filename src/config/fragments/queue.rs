@@ -20,7 +20,8 @@ pub struct QueueConfig {
     /// How many bytes the queue holds at most, whatever `sizer` counts: the bound of its memory. Ours, not the
     /// Collector's.
     pub queue_bytes: ByteSize,
-    /// When the queue is full: wait for space (`true`) or answer at once that the sender shall retry (`false`).
+    /// When the queue is full: wait for space, at most the receiver's `body_timeout` (`true`), or answer at once that the
+    /// sender shall retry (`false`).
     pub block_on_overflow: bool,
     /// Whether a request is answered only when the exporter has delivered it.
     pub wait_for_result: bool,
