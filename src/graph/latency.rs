@@ -33,13 +33,8 @@ impl Cell {
     }
 
     fn bucket(self) -> u16 {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "nine bits are left"
-        )]
-        let bucket = (self.0 & ((1 << BUCKET_BITS) - 1)) as u16;
-        bucket
+        // nine bits are left, which fit
+        (self.0 & ((1 << BUCKET_BITS) - 1)) as u16
     }
 
     fn calls(self) -> i64 {
@@ -109,7 +104,7 @@ fn bucket_of(duration_ns: u64) -> u16 {
     let shift = duration_ns.leading_zeros();
     let scaled = duration_ns << shift;
     let above = STEPS.iter().filter(|step| scaled > **step).count();
-    #[expect(clippy::cast_possible_truncation, reason = "63 × 8 + 7 at most")]
+    // 63 × 8 + 7 at most
     let bucket = (63 - shift) as u16 * PER_OCTAVE + above as u16;
     // an upper bound belongs to the bucket that it ends
     bucket - u16::from(duration_ns.is_power_of_two())
