@@ -2,6 +2,7 @@
 
 use super::AgentGuardConnector;
 use super::exposition::ExpositionSettings;
+use super::metrics::LATENCY_BOUNDS;
 use crate::base::{ByteSize, Problems};
 use crate::config::Section;
 use crate::graph::{InternLimits, ShardSettings};
@@ -58,12 +59,6 @@ pub struct AgentGuardConfig {
 #[serde(transparent)]
 pub struct Bound(#[serde(with = "crate::base::duration")] pub Duration);
 
-/// Bounds of the latency histograms in milliseconds: the Collector's up to 15 s, then on to the hours that agents take.
-const BOUNDS_MS: [u64; 23] = [
-    2, 4, 6, 8, 10, 50, 100, 200, 400, 800, 1_000, 1_400, 2_000, 5_000, 10_000, 15_000, 30_000,
-    60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000,
-];
-
 /// Most bounds of a histogram.
 const MAX_BOUNDS: usize = 64;
 
@@ -81,9 +76,10 @@ impl Default for AgentGuardConfig {
             keep: Duration::from_secs(3_600),
             realm: vec![semconv::DEPLOYMENT_ENVIRONMENT_NAME.to_owned()],
             enrich: true,
-            latency_histogram_buckets: BOUNDS_MS
-                .map(|ms| Bound(Duration::from_millis(ms)))
-                .to_vec(),
+            latency_histogram_buckets: LATENCY_BOUNDS
+                .iter()
+                .map(|seconds| Bound(Duration::from_secs_f64(*seconds)))
+                .collect(),
             client_kind: false,
             server_kind: false,
             max_series: 20_000,

@@ -258,6 +258,8 @@ struct Shown {
 pub(super) struct GraphMetrics {
     view: View,
     settings: ExpositionSettings,
+    /// The labels of edges that find no room.
+    other: EdgeLabels,
     /// Held while a scrape is written, by threads that may block.
     shown: Mutex<Shown>,
 }
@@ -273,12 +275,13 @@ impl GraphMetrics {
         };
         let shown = Shown {
             scraped: None,
-            edges: Ratchet::new(settings.max_series, other),
+            edges: Ratchet::new(settings.max_series, other.clone()),
             models: Ratchet::new(settings.max_series, ModelLabels(Name::Other)),
         };
         GraphMetrics {
             view,
             settings,
+            other,
             shown: Mutex::new(shown),
         }
     }
@@ -345,11 +348,16 @@ impl GraphMetrics {
             }
         }
         exposition.family(&PROVISIONAL);
-        for (labels, calls) in provisional {
-            if shown.shown().len() < self.settings.max_series || shown.shown().contains_key(labels)
-            {
+        let mut others = 0;
+        for (at, (labels, calls)) in provisional.iter().enumerate() {
+            if at < self.settings.max_series && *labels != self.other {
                 exposition.sample(&PROVISIONAL, &labels.pairs(), number(*calls));
+            } else {
+                others += calls;
             }
+        }
+        if others > 0 {
+            exposition.sample(&PROVISIONAL, &self.other.pairs(), number(others));
         }
     }
 

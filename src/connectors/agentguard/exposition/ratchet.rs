@@ -42,7 +42,10 @@ impl<K: Ord + Clone, V: Reading> Ratchet<K, V> {
         let mut others: Option<V> = None;
         let mut refused = 0;
         for (labels, sum) in sums {
-            if let Some(shown) = self.shown.get_mut(&labels) {
+            if labels == self.other {
+                // something is really called so
+                others.get_or_insert_default().add(sum);
+            } else if let Some(shown) = self.shown.get_mut(&labels) {
                 shown.raise(&sum);
             } else if self.shown.len() < self.limit {
                 let shown = self.shown.entry(labels).or_default();
@@ -121,6 +124,12 @@ mod tests {
         ratchet.raise(sums(&[(0, 7), (1, 2), (2, 1), (3, 4)]), false);
         assert_eq!(ratchet.shown(), &sums(&[(1, 2), (2, 1), (u8::MAX, 11)]));
         assert_eq!(ratchet.refused(), 2);
+        ratchet.raise(sums(&[(0, 7), (3, 4), (u8::MAX, 5)]), false);
+        assert_eq!(
+            ratchet.shown()[&u8::MAX],
+            16,
+            "one of that very name is among them"
+        );
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! What is scraped while captures come in order, out of order, and late.
 
-use super::super::{AgentGuardConfig, AgentGuardConnector};
+use super::super::{AgentGuardConfig, AgentGuardConnector, metrics};
 use super::*;
 use crate::base::sync::{self, AtomicU64};
 use crate::graph::Totals;
@@ -282,6 +282,59 @@ fn kinds_are_labels_where_they_are_asked_for_and_series_are_bounded() {
     let dropped =
         samples[r#"agentguard_series_dropped_total{metric="traces_service_graph_request_total"}"#];
     assert!(dropped > 10.0);
+}
+
+/// The inventory, which the documentation is made from, is what is scraped.
+#[test]
+fn every_family_is_in_the_inventory_under_a_proper_name() {
+    let text = seen(&AgentGuardConfig::default()).text(Format::Classic);
+    let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let families: Vec<_> = families
+        .map(|family| family.split_once(' ').unwrap().0)
+        .collect();
+    let mut inventory: Vec<_> = metrics::EXPOSED.iter().map(|def| def.name).collect();
+    inventory.push(SERIES_DROPPED.name);
+    assert_eq!(families, inventory);
+    let problems: Vec<_> = metrics::EXPOSED
+        .iter()
+        .flat_map(|def| def.problems())
+        .collect();
+    assert!(problems.is_empty(), "{problems:?}");
+}
+
+/// Calls below a parent that has not come: a gauge, bounded like the rest.
+#[test]
+fn provisional_calls_are_a_gauge_and_no_requests() {
+    let config = AgentGuardConfig {
+        max_series: 1,
+        ..AgentGuardConfig::default()
+    };
+    let mut scene = Scene::new(&config);
+    for mut request in singles(ADK) {
+        // a parent of its own for each, which never comes
+        let span = &mut request.resource_spans[0].scope_spans[0].spans[0];
+        span.parent_span_id = span.span_id.iter().map(|byte| !byte).collect();
+        scene.send(&request);
+    }
+    scene.tick();
+    let samples = scene.samples();
+    let provisional: Vec<_> = samples
+        .iter()
+        .filter(|(series, _)| series.starts_with(PROVISIONAL.name))
+        .collect();
+    assert_eq!(provisional.len(), 2, "{provisional:?}");
+    let graph = scene.connector.published();
+    let exact: i64 = graph
+        .edges()
+        .iter()
+        .map(|edge| edge.counts.provisional)
+        .sum();
+    assert!(exact > 2);
+    assert_eq!(
+        provisional.iter().map(|(_, n)| **n).sum::<f64>(),
+        number(exact)
+    );
+    assert_eq!(calls(&samples), Samples::new());
 }
 
 #[test]
