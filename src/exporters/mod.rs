@@ -7,3 +7,4 @@ pub mod file;
 pub mod otlp;
 pub mod otlphttp;
 mod outgoing;
+pub mod prometheus;

@@ -1,10 +1,11 @@
 //! What is counted of a node or an edge.
 
 use crate::base::TraceId;
+use crate::graph::latency::Latency;
 use crate::scan::Outcome;
 
 /// Sums over calls. They add up across shards and machines; a difference is a `Counts` too, hence the signs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Calls that are settled, and those that fell back (B-04).
     pub calls: i64,
@@ -20,6 +21,8 @@ pub struct Counts {
     pub outcomes: [i64; Outcome::COUNT],
     /// Their time, nanoseconds.
     pub duration_ns: i64,
+    /// The calls by how long they took.
+    pub latency: Latency,
     /// Tokens that models read.
     pub tokens_in: i64,
     /// Tokens that models wrote.
@@ -44,6 +47,7 @@ impl Counts {
             *sum += more;
         }
         self.duration_ns = self.duration_ns.saturating_add(other.duration_ns);
+        self.latency.add_all(&other.latency);
         self.tokens_in = self.tokens_in.saturating_add(other.tokens_in);
         self.tokens_out = self.tokens_out.saturating_add(other.tokens_out);
         self.saw(other.first_seen, other.last_seen, other.example);

@@ -23,7 +23,7 @@ pub struct Alias {
 pub(crate) type EdgeSlot = u32;
 
 /// One thing's difference since the last hand-over.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Row<Id> {
     id: Id,
     is_changed: bool,

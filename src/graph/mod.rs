@@ -13,6 +13,7 @@
 mod counts;
 mod entry;
 mod interner;
+mod latency;
 mod ledger;
 mod reading;
 mod shard;
@@ -24,6 +25,7 @@ mod totals;
 
 pub use counts::Counts;
 pub use interner::{EdgeKey, InternLimits, Interner, NodeRecord, OVERFLOW};
+pub use latency::Latency;
 pub use ledger::Alias;
 pub use shard::{Changes, Shard, ShardSettings, ShardStats};
 pub use snapshot::{EdgeRow, GraphSnapshot, NodeRow, Row};

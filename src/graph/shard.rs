@@ -448,6 +448,7 @@ fn add(counts: &mut Counts, entry: &Entry, standing: Standing, sign: i64) {
     counts.calls += sign;
     counts.fallback += sign * i64::from(standing == Standing::Orphaned);
     counts.outcomes[seen.outcome as usize] += sign;
+    counts.latency.add(seen.end - seen.start, sign);
     let lasted = i64::try_from(seen.end - seen.start).unwrap_or(i64::MAX);
     counts.duration_ns = counts.duration_ns.saturating_add(sign * lasted);
     if seen.role == Role::Model {

@@ -24,7 +24,7 @@ pub struct NodeRow {
 }
 
 /// An edge and its sums.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct EdgeRow {
     /// The side that starts the interaction.
     pub from: NodeId,

@@ -55,7 +55,7 @@ fn by_key(graph: &GraphSnapshot) -> BTreeMap<String, String> {
     let plain = |counts: &crate::graph::Counts| {
         let plain = crate::graph::Counts {
             example: crate::base::TraceId::default(),
-            ..*counts
+            ..counts.clone()
         };
         format!("{plain:?}")
     };

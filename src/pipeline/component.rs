@@ -1,7 +1,7 @@
 //! The contracts of components.
 
 use crate::otlp::Signal;
-use crate::pipeline::{Batch, Reservation, Verdict};
+use crate::pipeline::{Batch, Reservation, SourceOffer, Verdict};
 use bytes::Bytes;
 use std::future::Future;
 use std::pin::Pin;
@@ -78,4 +78,14 @@ impl Outgoing {
 pub trait Exporter: Component {
     /// Sends one request once, within the caller's time limit.
     fn export(&self, request: Outgoing) -> BoxFuture<'_, Result<(), Verdict>>;
+
+    /// Takes the metrics source of a connector that its pipelines receive from. Called while the service is built, of those
+    /// only whose configuration says that they pull.
+    ///
+    /// # Errors
+    /// What keeps the source from being shown.
+    fn attach(&self, offer: SourceOffer) -> anyhow::Result<()> {
+        drop(offer);
+        Ok(())
+    }
 }

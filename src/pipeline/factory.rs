@@ -7,7 +7,9 @@ use crate::base::Problems;
 use crate::config::Section;
 use crate::otlp::Signal;
 use crate::pipeline::delivery::BatchSettings;
-use crate::pipeline::{Component, Consumer, DeliverySettings, Exporter, QueueSettings, Shared};
+use crate::pipeline::{
+    Component, Consumer, DeliverySettings, Exporter, QueueSettings, Shared, SourceOffer,
+};
 use crate::telemetry::Telemetry;
 use std::fmt;
 use std::str::FromStr;
@@ -119,6 +121,10 @@ pub trait ExporterConfig: Send + Sync {
     fn queue(&self) -> QueueSettings;
     /// How its queue is emptied.
     fn delivery(&self) -> DeliverySettings;
+    /// Whether it asks the connectors' metrics sources instead of being sent batches; it then has no queue.
+    fn pulls(&self) -> bool {
+        false
+    }
     /// Makes the exporter; its queues, one a signal, are made by the service.
     ///
     /// # Errors
@@ -130,6 +136,11 @@ pub trait ExporterConfig: Send + Sync {
 pub trait Connector: Component {
     /// What takes batches of a signal.
     fn consumer(&self, signal: Signal) -> Option<Arc<dyn Consumer>>;
+
+    /// The metrics that it lets be asked for, where they are one of its outputs (D5).
+    fn metrics(&self) -> Option<SourceOffer> {
+        None
+    }
 }
 
 /// A connector's checked configuration.

@@ -22,6 +22,7 @@ mod queue;
 mod reservation;
 mod retry;
 mod shared;
+mod source;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -41,4 +42,5 @@ pub use queue::{Queue, QueueSettings, Queued, Sizer, Slot};
 pub use reservation::{Completion, Held, Obstacle, Outcome, Reservation};
 pub use retry::{Backoff, RetrySettings};
 pub use shared::Shared;
+pub use source::SourceOffer;
 pub use verdict::{Cause, Verdict};

@@ -3,7 +3,7 @@
 use crate::otlp::Signal;
 use crate::pipeline::{
     BuildContext, BuiltProcessor, Component, ComponentId, Connector, Consumer, Delivery,
-    DeliveryComponent, Fanout, Outputs, Queue, Shared,
+    DeliveryComponent, Exporter, Fanout, Outputs, Queue, Shared,
 };
 use crate::service::pipelines::{Pipeline, PipelineId};
 use crate::service::plan::Plan;
@@ -34,6 +34,8 @@ struct Builder<'a> {
     shared: Arc<Shared>,
     seed: u64,
     deliveries: BTreeMap<(ComponentId, Signal), Arc<dyn Consumer>>,
+    /// Exporters that ask connectors for metrics.
+    pullers: BTreeMap<ComponentId, Arc<dyn Exporter>>,
     connectors: BTreeMap<ComponentId, Arc<dyn Connector>>,
     /// What a batch meets first in each pipeline.
     heads: BTreeMap<PipelineId, Arc<dyn Consumer>>,
@@ -54,6 +56,7 @@ impl Service {
             shared: Arc::default(),
             seed,
             deliveries: BTreeMap::new(),
+            pullers: BTreeMap::new(),
             connectors: BTreeMap::new(),
             heads: BTreeMap::new(),
             exporters: Vec::new(),
@@ -65,6 +68,7 @@ impl Service {
             builder.connectors_of(pipeline)?;
             builder.pipeline(pipeline)?;
         }
+        builder.sources()?;
         builder.receivers()?;
         let mut components = builder.extensions()?;
         components.append(&mut builder.exporters);
@@ -122,6 +126,15 @@ impl<'a> Builder<'a> {
             let exporter = config
                 .build(&context)
                 .with_context(|| format!("exporter `{}`", planned.id))?;
+            if config.pulls() {
+                self.pullers
+                    .insert(planned.id.clone(), Arc::clone(&exporter));
+                self.exporters.push(Named {
+                    id: planned.id.to_string(),
+                    component: exporter,
+                });
+                continue;
+            }
             let signals: BTreeSet<Signal> = self
                 .plan
                 .pipelines
@@ -280,6 +293,25 @@ impl<'a> Builder<'a> {
             head = consumer;
         }
         self.heads.insert(pipeline.id.clone(), head);
+        Ok(())
+    }
+
+    /// Hands the connectors' metrics to the exporters that pull, along the pipelines between them.
+    fn sources(&self) -> anyhow::Result<()> {
+        let metrics = |pipeline: &&Pipeline| pipeline.id.signal == Signal::Metrics;
+        for pipeline in self.plan.pipelines.iter().filter(metrics) {
+            let connectors = pipeline.receivers.iter();
+            let offers = connectors.filter_map(|id| self.connectors.get(id)?.metrics());
+            for offer in offers {
+                for id in &pipeline.exporters {
+                    if let Some(exporter) = self.pullers.get(id) {
+                        exporter
+                            .attach(offer.clone())
+                            .with_context(|| format!("exporter `{id}`"))?;
+                    }
+                }
+            }
+        }
         Ok(())
     }
 

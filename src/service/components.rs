@@ -1,7 +1,7 @@
 //! The table of components: a line each.
 
 use crate::connectors::agentguard;
-use crate::exporters::{debug, file, otlp as otlp_exporter, otlphttp};
+use crate::exporters::{debug, file, otlp as otlp_exporter, otlphttp, prometheus};
 use crate::extensions::health_check;
 use crate::otlp::Signal;
 use crate::pipeline::{
@@ -76,7 +76,7 @@ pub const CONNECTORS: &[ConnectorFactory] = &[ConnectorFactory {
         &[Signal::Traces],
         "the guard: maps agents, tools and models, and marks their spans",
     ),
-    outputs: &[Signal::Traces],
+    outputs: &[Signal::Traces, Signal::Metrics],
     configure: agentguard::configure,
 }];
 
@@ -105,6 +105,14 @@ pub const EXPORTERS: &[ExporterFactory] = &[
             "OTLP over HTTP, protobuf or JSON",
         ),
         configure: otlphttp::configure,
+    },
+    ExporterFactory {
+        described: described(
+            &["prometheus"],
+            &[Signal::Metrics],
+            "shows connectors' metrics to scrapers",
+        ),
+        configure: prometheus::configure,
     },
 ];
 

@@ -11,6 +11,7 @@ mod build;
 mod components;
 mod pipelines;
 mod plan;
+mod pulled;
 mod run;
 #[cfg(test)]
 mod tests;

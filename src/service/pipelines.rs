@@ -4,6 +4,7 @@ use crate::base::{Place, Problems, nearest};
 use crate::config::Section;
 use crate::otlp::Signal;
 use crate::pipeline::ComponentId;
+use crate::service::pulled;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -74,6 +75,8 @@ pub(super) struct Known<'a> {
     pub(super) exporters: BTreeMap<&'a ComponentId, &'static [Signal]>,
     /// Connectors: what they take, what they give.
     pub(super) connectors: BTreeMap<&'a ComponentId, (&'static [Signal], &'static [Signal])>,
+    /// Exporters without mistakes: whether they ask connectors for metrics instead of being sent batches.
+    pub(super) pulls: BTreeMap<&'a ComponentId, bool>,
     /// The whole document: a component that is written there with a mistake was spoken of already.
     pub(super) root: &'a Section<'a>,
 }
@@ -141,6 +144,7 @@ pub(super) fn read(
         problems.error(section.place().clone(), "no pipeline is defined", help);
     }
     check_connectors(&pipelines, known, section, problems);
+    pulled::check(&pipelines, known, section, problems);
     pipelines
 }
 
@@ -163,7 +167,7 @@ fn ids(names: &[String], list: &Section<'_>, problems: &mut Problems) -> Vec<Com
 }
 
 /// Where in a list a component is named.
-fn place_in(list: &Section<'_>, id: &ComponentId) -> Place {
+pub(super) fn place_in(list: &Section<'_>, id: &ComponentId) -> Place {
     let is_named = |item: &Section<'_>| {
         item.as_str()
             .is_some_and(|text| text.parse().as_ref() == Ok(id))

@@ -158,6 +158,11 @@ impl Plan {
                 .iter()
                 .map(|p| (&p.id, (p.described.signals, p.outputs)))
                 .collect(),
+            pulls: self
+                .exporters
+                .iter()
+                .filter_map(|p| Some((&p.id, p.config.as_ref()?.pulls())))
+                .collect(),
         }
     }
 

@@ -31,6 +31,7 @@ fn said(pipelines: &str) -> Vec<String> {
             (&ids[2], (traces, traces)),
             (&ids[3], (traces, &[Signal::Metrics][..])),
         ]),
+        pulls: BTreeMap::new(),
     };
     drop(pipelines::read(&root, &known, &mut problems));
     texts(&problems)

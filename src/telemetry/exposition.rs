@@ -10,6 +10,7 @@
 //! gone is stale at once. Families are written whole, one after the other.
 //! **Not here.** Protobuf with native histograms, HTTP (`server`).
 
+use crate::base::TraceId;
 use crate::telemetry::definition::{MetricDef, MetricKind, Unit};
 use crate::telemetry::registry::Registry;
 use prometheus::proto::{Metric, MetricFamily, MetricType};
@@ -123,6 +124,22 @@ impl<'a> Exposition<'a> {
     /// Writes a sample of a counter or gauge.
     pub fn sample(&mut self, def: &MetricDef, labels: Labels<'_>, value: f64) {
         self.number(def.name, def.kind, labels, value);
+    }
+
+    /// Writes a counter's sample with a trace that shows one of what it counts; the classic format has no place for it.
+    pub fn counter_with_trace(
+        &mut self,
+        def: &MetricDef,
+        labels: Labels<'_>,
+        value: f64,
+        trace: TraceId,
+    ) {
+        self.sample(def, labels, value);
+        if self.format == Format::OpenMetrics && trace != TraceId::default() && value > 0.0 {
+            // behind the value, on its line
+            self.out.pop();
+            self.put(format_args!(" # {{trace_id=\"{trace}\"}} 1\n"));
+        }
     }
 
     /// Writes a histogram; buckets are (upper bound, cumulative count), ascending, the one to infinity left out.
@@ -380,6 +397,36 @@ mod tests {
         }
         assert!(text.ends_with("\n# EOF\n") && text.matches("# EOF").count() == 1);
         assert!(!text.contains("\n\n"), "OpenMetrics has no empty lines");
+    }
+
+    /// R-INT-1: exemplars, where the format has them.
+    #[test]
+    fn a_trace_stands_behind_its_counter_in_openmetrics_only() {
+        const CALLS: MetricDef =
+            MetricDef::counter("agentguard_test_calls_total", "Calls of a test.");
+        let written = |format, value| {
+            let mut out = String::new();
+            Exposition::new(format, &mut out).counter_with_trace(
+                &CALLS,
+                &[],
+                value,
+                TraceId([0xab; 16]),
+            );
+            out
+        };
+        let trace = "ab".repeat(16);
+        assert_eq!(
+            written(Format::OpenMetrics, 2.0),
+            format!("agentguard_test_calls_total 2 # {{trace_id=\"{trace}\"}} 1\n")
+        );
+        assert_eq!(
+            written(Format::OpenMetrics, 0.0),
+            "agentguard_test_calls_total 0\n"
+        );
+        assert_eq!(
+            written(Format::Classic, 2.0),
+            "agentguard_test_calls_total 2\n"
+        );
     }
 
     #[test]

@@ -8,10 +8,11 @@
 //! | `client_grpc` | as a client over gRPC: what is retried, when, and what never |
 //! | `client_http` | the same over HTTP |
 //! | `sdks` | the official SDKs of Python, JavaScript and Go as clients |
+//! | `prometheus` | a real Prometheus scrapes both endpoints |
 //! | `chain` | the Collector before and behind the daemon; all captures, field by field |
 //! | `selftest` | the comparison notices every kind of difference |
 //!
-//! `README.md` beside this file is the table of duties. `sdks` and parts of `chain` need what `.ci/peers` installs, and
+//! `README.md` beside this file is the table of duties. `sdks`, `prometheus` and parts of `chain` need what `.ci/peers` installs, and
 //! say what they skip without it.
 #![allow(
     clippy::unwrap_used,
@@ -30,6 +31,7 @@ mod chain;
 mod client_grpc;
 mod client_http;
 mod graph;
+mod prometheus;
 mod sample;
 mod sdks;
 mod selftest;

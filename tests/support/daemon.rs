@@ -253,6 +253,12 @@ impl Daemon {
         self.ports.health
     }
 
+    /// Where it shows its own metrics.
+    #[must_use]
+    pub fn metrics(&self) -> SocketAddr {
+        self.ports.metrics
+    }
+
     /// Its folder for this run, empty but for the configuration and the log.
     #[must_use]
     pub fn folder(&self) -> &Path {

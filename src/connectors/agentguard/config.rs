@@ -1,6 +1,8 @@
 //! What the user writes under `connectors: agentguard`.
 
 use super::AgentGuardConnector;
+use super::exposition::ExpositionSettings;
+use super::metrics::LATENCY_BOUNDS;
 use crate::base::{ByteSize, Problems};
 use crate::config::Section;
 use crate::graph::{InternLimits, ShardSettings};
@@ -41,7 +43,24 @@ pub struct AgentGuardConfig {
     pub realm: Vec<String>,
     /// Whether forwarded spans are given `agentguard.node.id` and `agentguard.node.kind`.
     pub enrich: bool,
+    /// Upper bounds of the exported latency histograms, ascending; at most 64. A call counts within a bound if the middle of
+    /// its bucket of 9 % does.
+    pub latency_histogram_buckets: Vec<Bound>,
+    /// Whether exported edges say what kind of node calls.
+    pub client_kind: bool,
+    /// Whether exported edges say what kind of node is called.
+    pub server_kind: bool,
+    /// Label sets of exported edges, and of models; what comes beyond is exported as `_other`.
+    pub max_series: usize,
 }
+
+/// The upper bound of a histogram's bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct Bound(#[serde(with = "crate::base::duration")] pub Duration);
+
+/// Most bounds of a histogram.
+const MAX_BOUNDS: usize = 64;
 
 impl Default for AgentGuardConfig {
     fn default() -> Self {
@@ -57,6 +76,13 @@ impl Default for AgentGuardConfig {
             keep: Duration::from_secs(3_600),
             realm: vec![semconv::DEPLOYMENT_ENVIRONMENT_NAME.to_owned()],
             enrich: true,
+            latency_histogram_buckets: LATENCY_BOUNDS
+                .iter()
+                .map(|seconds| Bound(Duration::from_secs_f64(*seconds)))
+                .collect(),
+            client_kind: false,
+            server_kind: false,
+            max_series: 20_000,
         }
     }
 }
@@ -140,9 +166,35 @@ impl AgentGuardConfig {
         ];
         rules
             .into_iter()
+            .chain(self.exposition_rules())
             .filter(|(holds, ..)| !holds)
             .map(|(_, key, message, help)| Mistake { key, message, help })
             .collect()
+    }
+
+    /// What holds of the keys about metrics, with key, message and help.
+    fn exposition_rules(&self) -> [(bool, &'static str, &'static str, &'static str); 3] {
+        let bounds = &self.latency_histogram_buckets;
+        [
+            (
+                (1..=MAX_BOUNDS).contains(&bounds.len()),
+                "latency_histogram_buckets",
+                "is not 1 to 64 durations",
+                "leave it out for 2ms to 1h",
+            ),
+            (
+                bounds.is_sorted_by(|a, b| a < b) && bounds.iter().all(|b| !b.0.is_zero()),
+                "latency_histogram_buckets",
+                "does not ascend from more than zero",
+                "write each bound once, the smallest first",
+            ),
+            (
+                (1..=1 << 20).contains(&self.max_series),
+                "max_series",
+                "is out of bounds",
+                "write a number from 1 to 1048576",
+            ),
+        ]
     }
 
     /// The guard that is meant; `seed` keys its hashes.
@@ -167,6 +219,17 @@ impl AgentGuardConfig {
                 t_keep: self.keep,
             },
             enriches: self.enrich,
+        }
+    }
+
+    /// What is exported of the graph.
+    pub(super) fn exposition(&self) -> ExpositionSettings {
+        let bounds = self.latency_histogram_buckets.iter();
+        ExpositionSettings {
+            bounds: bounds.map(|bound| bound.0).collect(),
+            client_kind: self.client_kind,
+            server_kind: self.server_kind,
+            max_series: self.max_series,
         }
     }
 

@@ -5,7 +5,7 @@ use crate::base::sync::{AtomicU64, Ordering};
 use crate::graph::ShardStats;
 use crate::guard::ScanCounts;
 use crate::scan::{EdgeKind, NodeKind};
-use crate::telemetry::{MetricDef, Registry};
+use crate::telemetry::{MetricDef, Registry, Unit};
 
 const NODES: MetricDef =
     MetricDef::gauge("agentguard_nodes", "Nodes in the published graph, by kind.")
@@ -61,7 +61,62 @@ const OVERFLOW: MetricDef = MetricDef::counter(
 )
 .labels(&["connector", "what"]);
 
-/// Every definition, for the inventory.
+/// The labels that every sample of an edge has; `client_kind` and `server_kind` follow where they are asked for.
+pub(super) const EDGE_LABELS: &[&str] = &["client", "server", "connection_type"];
+/// Bounds of the latency histograms in seconds, unless configured: the Collector's up to 15 s, then on to the hour that
+/// agents take.
+pub(super) const LATENCY_BOUNDS: &[f64] = &[
+    0.002, 0.004, 0.006, 0.008, 0.01, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.4, 2.0, 5.0, 10.0, 15.0,
+    30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0,
+];
+/// The labels of a model's tokens.
+pub(super) const MODEL_LABELS: &[&str] = &["model", "provider", "direction"];
+pub(super) const REQUESTS: MetricDef = MetricDef::counter(
+    "traces_service_graph_request_total",
+    "Calls from one node to another, since the process began.",
+)
+.labels(EDGE_LABELS);
+pub(super) const FAILED: MetricDef = MetricDef::counter(
+    "traces_service_graph_request_failed_total",
+    "Calls that ended in an error, a timeout or a refusal.",
+)
+.labels(EDGE_LABELS);
+pub(super) const SECONDS_SERVER: MetricDef = MetricDef::histogram(
+    "traces_service_graph_request_server_seconds",
+    "How long calls took. A call is one span here, so that both sides show the same.",
+    LATENCY_BOUNDS,
+)
+.unit(Unit::Seconds)
+.labels(EDGE_LABELS);
+pub(super) const SECONDS_CLIENT: MetricDef = MetricDef::histogram(
+    "traces_service_graph_request_client_seconds",
+    "How long calls took. A call is one span here, so that both sides show the same.",
+    LATENCY_BOUNDS,
+)
+.unit(Unit::Seconds)
+.labels(EDGE_LABELS);
+pub(super) const PROVISIONAL: MetricDef = MetricDef::gauge(
+    "agentguard_edge_provisional_calls",
+    "Calls drawn for now, because a span above them has not come; not among the requests.",
+)
+.labels(EDGE_LABELS);
+pub(super) const TOKENS: MetricDef = MetricDef::counter(
+    "agentguard_model_tokens_total",
+    "Tokens that models read (input) and wrote (output), since the process began.",
+)
+.labels(MODEL_LABELS);
+
+/// What the graph's source shows, for the inventory.
+pub const EXPOSED: &[&MetricDef] = &[
+    &REQUESTS,
+    &FAILED,
+    &SECONDS_SERVER,
+    &SECONDS_CLIENT,
+    &PROVISIONAL,
+    &TOKENS,
+];
+
+/// Every definition of the connector's own health, for the inventory.
 pub const DEFINITIONS: &[&MetricDef] = &[
     &NODES,
     &EDGES,

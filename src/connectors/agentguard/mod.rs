@@ -3,7 +3,7 @@
 //! ```text
 //! batch ─▶ reserve: scan + splice, one pass ─┬─▶ outputs[traces]: enriched batch, places held
 //!                                            └─▶ inboxes [requests, spans]: room held
-//!          commit ─▶ room filled ─▶ shard threads ─▶ tick thread ─▶ published snapshot
+//!          commit ─▶ room filled ─▶ shard threads ─▶ tick thread ─▶ published snapshot ◀─ scrapes (exposition)
 //! ```
 //!
 //! **Bounds.** Inboxes as configured; workers, one a request in flight, of which at most 64 are kept.
@@ -12,6 +12,7 @@
 //! **Not here.** What a span means (`scan`), what is counted (`graph`), when things happen (`guard` is told).
 
 mod config;
+mod exposition;
 mod inbox;
 pub mod metrics;
 #[cfg(test)]
@@ -27,13 +28,15 @@ use crate::graph::{GraphSnapshot, ShardStats};
 use crate::guard::{Guard, Ingested, ScanCounts, Worker};
 use crate::otlp::Signal;
 use crate::pipeline::{
-    Batch, BoxFuture, Cause, Component, Connector, Consumer, Held, Outputs, Reservation, Verdict,
+    Batch, BoxFuture, Cause, Component, Connector, Consumer, Held, Outputs, Reservation,
+    SourceOffer, Verdict,
 };
 use crate::scan::Sighting;
 use crate::telemetry::Telemetry;
 use anyhow::Context;
 use crossbeam::channel::Receiver;
 use crossbeam::queue::ArrayQueue;
+use exposition::GraphMetrics;
 use inbox::{Delivery, Inbox, Room};
 use metrics::Counters;
 use parking_lot::Mutex;
@@ -79,6 +82,8 @@ impl Core {
 /// The connector.
 pub struct AgentGuardConnector {
     core: Arc<Core>,
+    /// Shared by all who scrape, so that each counter falls for none.
+    exposed: Arc<GraphMetrics>,
     /// Before the start: what the shards will read. Touched at start and shutdown only.
     waiting: Mutex<Vec<Receiver<Delivery>>>,
     /// After it: the threads.
@@ -93,17 +98,22 @@ impl AgentGuardConnector {
         let (inboxes, waiting): (Vec<_>, Vec<_>) = (0..guard.shards())
             .map(|_| Inbox::new(config.inbox_requests, config.inbox_spans))
             .unzip();
+        let core = Arc::new(Core {
+            tick_interval: config.tick_interval,
+            now,
+            workers: ArrayQueue::new(WORKERS),
+            output: outputs[Signal::Traces as usize].clone(),
+            counters: Counters::default(),
+            stats: Mutex::new(vec![ShardStats::default(); inboxes.len()]),
+            inboxes,
+            guard,
+        });
         AgentGuardConnector {
-            core: Arc::new(Core {
-                tick_interval: config.tick_interval,
-                now,
-                workers: ArrayQueue::new(WORKERS),
-                output: outputs[Signal::Traces as usize].clone(),
-                counters: Counters::default(),
-                stats: Mutex::new(vec![ShardStats::default(); inboxes.len()]),
-                inboxes,
-                guard,
-            }),
+            exposed: Arc::new(GraphMetrics::new(
+                View(Arc::clone(&core)),
+                config.exposition(),
+            )),
+            core,
             waiting: Mutex::new(waiting),
             running: Mutex::new(None),
         }
@@ -138,6 +148,13 @@ impl Connector for AgentGuardConnector {
     fn consumer(&self, signal: Signal) -> Option<Arc<dyn Consumer>> {
         (signal == Signal::Traces)
             .then(|| Arc::new(Input(Arc::clone(&self.core))) as Arc<dyn Consumer>)
+    }
+
+    fn metrics(&self) -> Option<SourceOffer> {
+        Some(SourceOffer {
+            source: Arc::clone(&self.exposed) as _,
+            labels: exposition::LABELS,
+        })
     }
 }
 
