@@ -15,8 +15,9 @@ use crate::telemetry::{self, MetricDef};
 /// Every metric that this program exports, by name: the pipeline's common ones, and each component's own.
 #[must_use]
 pub fn metric_definitions() -> Vec<&'static MetricDef> {
-    let own: [&[&MetricDef]; 2] = [
+    let own: [&[&MetricDef]; 3] = [
         agentguard::metrics::DEFINITIONS,
+        agentguard::metrics::EXPOSED,
         memory_limiter::DEFINITIONS,
     ];
     let mut definitions = telemetry::definitions();

@@ -294,6 +294,9 @@ fn evaluate(
     if let Some(n) = call("Duration::from_millis(").and_then(number) {
         return Some(duration::print(Duration::from_millis(n)));
     }
+    if let Some(port) = call("Endpoint::localhost(").and_then(number) {
+        return Some(format!("localhost:{port}"));
+    }
     for (unit, name) in [
         ("KiB", "ByteSize::kib("),
         ("MiB", "ByteSize::mib("),
@@ -305,7 +308,9 @@ fn evaluate(
     }
     match expression {
         "Duration::ZERO" => return Some("0s".to_owned()),
-        "None" | "String::new()" | "Vec::new()" | "vec![]" => return Some(String::new()),
+        "None" | "String::new()" | "Vec::new()" | "BTreeMap::new()" | "vec![]" => {
+            return Some(String::new());
+        }
         "true" | "false" => return Some(expression.to_owned()),
         _ if expression.ends_with("::default()") => return Some(String::new()),
         _ => {}

@@ -44,8 +44,8 @@ pub struct AgentGuardConfig {
     /// Whether forwarded spans are given `agentguard.node.id` and `agentguard.node.kind`.
     pub enrich: bool,
     /// Upper bounds of the exported latency histograms, ascending; at most 64. A call counts within a bound if the middle of
-    /// its bucket of 9 % does.
-    pub latency_histogram_buckets: Vec<Bound>,
+    /// its bucket of 9 % does. Absent: 23 bounds from `2ms` to `1h`.
+    pub latency_histogram_buckets: Option<Vec<Bound>>,
     /// Whether exported edges say what kind of node calls.
     pub client_kind: bool,
     /// Whether exported edges say what kind of node is called.
@@ -76,10 +76,7 @@ impl Default for AgentGuardConfig {
             keep: Duration::from_secs(3_600),
             realm: vec![semconv::DEPLOYMENT_ENVIRONMENT_NAME.to_owned()],
             enrich: true,
-            latency_histogram_buckets: LATENCY_BOUNDS
-                .iter()
-                .map(|seconds| Bound(Duration::from_secs_f64(*seconds)))
-                .collect(),
+            latency_histogram_buckets: None,
             client_kind: false,
             server_kind: false,
             max_series: 20_000,
@@ -174,7 +171,7 @@ impl AgentGuardConfig {
 
     /// What holds of the keys about metrics, with key, message and help.
     fn exposition_rules(&self) -> [(bool, &'static str, &'static str, &'static str); 3] {
-        let bounds = &self.latency_histogram_buckets;
+        let bounds = self.bounds();
         [
             (
                 (1..=MAX_BOUNDS).contains(&bounds.len()),
@@ -222,11 +219,20 @@ impl AgentGuardConfig {
         }
     }
 
+    /// The bounds as written, or the usual ones.
+    fn bounds(&self) -> Vec<Bound> {
+        self.latency_histogram_buckets.clone().unwrap_or_else(|| {
+            let usual = LATENCY_BOUNDS.iter();
+            usual
+                .map(|seconds| Bound(Duration::from_secs_f64(*seconds)))
+                .collect()
+        })
+    }
+
     /// What is exported of the graph.
     pub(super) fn exposition(&self) -> ExpositionSettings {
-        let bounds = self.latency_histogram_buckets.iter();
         ExpositionSettings {
-            bounds: bounds.map(|bound| bound.0).collect(),
+            bounds: self.bounds().iter().map(|bound| bound.0).collect(),
             client_kind: self.client_kind,
             server_kind: self.server_kind,
             max_series: self.max_series,
