@@ -154,3 +154,15 @@ names! {
     AGENTGUARD_NODE_ID = "agentguard.node.id";
     AGENTGUARD_NODE_KIND = "agentguard.node.kind";
 }
+
+names! {
+    "OpenTelemetry general conventions of HTTP, databases and messaging, stable or long in use":
+    HTTP_REQUEST_METHOD = "http.request.method";
+    DB_SYSTEM_NAME = "db.system.name";
+    DB_NAMESPACE = "db.namespace";
+    DB_OPERATION_NAME = "db.operation.name";
+    MESSAGING_SYSTEM = "messaging.system";
+    MESSAGING_DESTINATION_NAME = "messaging.destination.name";
+    MESSAGING_OPERATION_TYPE = "messaging.operation.type";
+    MESSAGING_OPERATION_NAME = "messaging.operation.name";
+}
