@@ -219,7 +219,7 @@ impl Run<'_> {
         let back = self.player.sample(HOP);
         let mut done = self.served(callee, Some(id), at.plus(there));
         done.end = done.end.plus(back);
-        let mut attributes = http(&done);
+        let (answer, mut attributes) = http(done);
         attributes.push((semconv::SERVER_ADDRESS, callee.process.into()));
         self.close(
             Opened {
@@ -229,10 +229,11 @@ impl Run<'_> {
                 kind: SpanKind::Client,
                 start: at,
             },
-            done,
+            answer,
             "POST".to_owned(),
             attributes,
-        )
+        );
+        done
     }
 
     /// The server's side of a request, with what it makes the process do.
@@ -242,6 +243,7 @@ impl Run<'_> {
             Kind::Agent => self.worked(component, component.process, Some(id), at),
             _ => self.work(component, component.process, id, at),
         };
+        let (answer, attributes) = http(done);
         self.close(
             Opened {
                 process: component.process,
@@ -250,10 +252,11 @@ impl Run<'_> {
                 kind: SpanKind::Server,
                 start: at,
             },
-            done,
+            answer,
             format!("POST /{}", component.name),
-            http(&done),
-        )
+            attributes,
+        );
+        done
     }
 
     /// A message that is sent, and what those do who read it, each in a trace of its own.
@@ -490,16 +493,17 @@ fn named(component: &Component) -> Vec<(&'static str, Value)> {
     }
 }
 
-/// What both sides of a request say.
-fn http(done: &Done) -> Vec<(&'static str, Value)> {
-    let status = match done.error {
-        None => 200,
-        Some(_) => 502,
+/// How a request ended as HTTP sees it, and what both its sides say: whoever cannot answer is a bad gateway.
+fn http(done: Done) -> (Done, Vec<(&'static str, Value)>) {
+    let (status, error) = match done.error {
+        None => (200, None),
+        Some(_) => (502, Some("502")),
     };
-    vec![
+    let attributes = vec![
         (semconv::HTTP_REQUEST_METHOD, "POST".into()),
         (semconv::HTTP_RESPONSE_STATUS_CODE, Value::Int(status)),
-    ]
+    ];
+    (Done { error, ..done }, attributes)
 }
 
 /// What both sides of a queue say.
@@ -512,7 +516,6 @@ fn message(queue: &Component, operation: &str) -> Vec<(&'static str, Value)> {
         (semconv::MESSAGING_SYSTEM, product.into()),
         (semconv::MESSAGING_DESTINATION_NAME, queue.name.into()),
         (semconv::MESSAGING_OPERATION_TYPE, operation.into()),
-        (semconv::MESSAGING_OPERATION_NAME, operation.into()),
         (semconv::SERVER_ADDRESS, queue.process.into()),
     ]
 }

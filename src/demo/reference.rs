@@ -97,7 +97,7 @@ macro_rules! asks {
     };
 }
 
-/// The reference system: 24 agents in 5 processes, 12 tools, 4 models of 2 providers, 9 services, 4 databases, a queue.
+/// The reference system: 25 agents in 5 processes, 12 tools, 4 models of 2 providers, 9 services, 4 databases, a queue.
 pub static REFERENCE: System = System {
     namespace: "assessment",
     entries: &[

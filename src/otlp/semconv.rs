@@ -164,5 +164,4 @@ names! {
     MESSAGING_SYSTEM = "messaging.system";
     MESSAGING_DESTINATION_NAME = "messaging.destination.name";
     MESSAGING_OPERATION_TYPE = "messaging.operation.type";
-    MESSAGING_OPERATION_NAME = "messaging.operation.name";
 }
