@@ -77,6 +77,8 @@ pub(super) struct Watch {
     /// Mean milliseconds of a call while all is well.
     usual: BTreeMap<NodeId, f64>,
     troubles: BTreeMap<NodeId, Trouble>,
+    /// Until when a node's calls are not held against it any more.
+    forgiven: BTreeMap<NodeId, Duration>,
     /// Who is known to have gone from which failing model to which other.
     fallbacks: BTreeSet<(NodeId, NodeId, NodeId)>,
 }
@@ -145,14 +147,24 @@ impl Watch {
         out
     }
 
-    /// Nodes by kind, and edges by source.
+    /// Nodes by kind, and edges by source; those for sure, that will not move when a missing parent comes.
     fn discovered(&mut self, graph: &GraphSnapshot) -> Vec<String> {
+        let mut edges = BTreeMap::<(NodeId, EdgeKind), Vec<String>>::new();
+        let mut ends = BTreeSet::new();
+        for edge in graph.edges().iter().filter(|edge| edge.counts.calls > 0) {
+            if self.edges.insert((edge.from, edge.to, edge.kind)) {
+                let to = graph.node(edge.to).map(name);
+                edges.entry((edge.from, edge.kind)).or_default().extend(to);
+                ends.extend([edge.from, edge.to]);
+            }
+        }
         let mut lines = Vec::new();
         for kind in NodeKind::ALL {
             let new: Vec<String> = graph
                 .nodes()
                 .iter()
                 .filter(|row| row.record.key.kind == kind)
+                .filter(|row| row.counts.calls > 0 || ends.contains(&row.record.node))
                 .filter(|row| self.nodes.insert(row.record.node))
                 .map(name)
                 .collect();
@@ -160,15 +172,8 @@ impl Watch {
                 lines.push(format!("+ {kind} {}", new.join(", ")));
             }
         }
-        for (row, from) in (0..).zip(graph.nodes()) {
-            let mut new = BTreeMap::<EdgeKind, Vec<String>>::new();
-            for edge in graph.edges_from(row) {
-                if self.edges.insert((edge.from, edge.to, edge.kind)) {
-                    let to = graph.node(edge.to).map(name);
-                    new.entry(edge.kind).or_default().extend(to);
-                }
-            }
-            for (kind, to) in new {
+        for ((from, kind), to) in edges {
+            if let Some(from) = graph.node(from) {
                 lines.push(format!("+ edge {} {kind} {}", name(from), to.join(", ")));
             }
         }
@@ -181,7 +186,7 @@ impl Watch {
         let mut recovered = Vec::new();
         for row in graph.nodes() {
             let node = row.record.node;
-            let (long, short) = (self.window(row, WINDOW), self.window(row, RECOVERY));
+            let (long, short) = (self.held_against(row), self.window(row, RECOVERY));
             let last = self.window(row, Duration::ZERO);
             let usual = self.usual.get(&node).copied();
             match before.get(&node) {
@@ -222,8 +227,10 @@ impl Watch {
                 lines.extend(self.complaint(graph, row));
             }
         }
+        let now = self.past.back().map_or(Duration::ZERO, |(at, _)| *at);
         for (row, sums) in recovered {
             self.troubles.remove(&row.record.node);
+            self.forgiven.insert(row.record.node, now);
             self.fallbacks
                 .retain(|(_, from, _)| *from != row.record.node);
             lines.push(format!(
@@ -321,6 +328,13 @@ impl Watch {
         Sums::of(&row.counts).since(earlier.map(|row| Sums::of(&row.counts)).unwrap_or_default())
     }
 
+    /// The window's calls without those before the node recovered.
+    fn held_against(&self, row: &NodeRow) -> Sums {
+        let now = self.past.back().map_or(Duration::ZERO, |(at, _)| *at);
+        let since = self.forgiven.get(&row.record.node);
+        self.window(row, since.map_or(WINDOW, |since| WINDOW.min(now - *since)))
+    }
+
     fn edge_window(&self, edge: &EdgeRow) -> Sums {
         let earlier = self.earlier(WINDOW).and_then(|graph| {
             let edges = graph.edges_from(graph.row(edge.from)?);
@@ -408,6 +422,17 @@ mod tests {
         assert!((35..48).contains(&at("✓ openai/gpt-4o-mini recovered", "")));
         assert!((50..65).contains(&at("! query_advisories slow", "")));
         assert!((70..85).contains(&at("✓ query_advisories recovered", "")));
+        // each is said once
+        for once in [
+            "! openai/gpt-4o failing",
+            "! openai/gpt-4o-mini failing",
+            "! query_advisories slow",
+        ] {
+            let said = lines.iter().filter(|(_, line)| line.starts_with(once));
+            assert_eq!(said.count(), 1, "{once} in {lines:#?}");
+        }
+        // what is shown for now, until a parent comes, is not announced
+        assert_eq!(when(&lines, "+ edge orchestration", ""), None);
     }
 
     #[test]
