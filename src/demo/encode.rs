@@ -17,7 +17,7 @@ use prost::Message;
 const VERSION: &str = "1.4.2";
 
 /// The instrumentation that they claim to use.
-const SCOPE: &str = "agentguard.demo";
+const SCOPE: &str = "agentguard-demo";
 
 /// Encodes what one process sends at once.
 #[must_use]

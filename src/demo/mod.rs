@@ -12,10 +12,12 @@
 //! within their parents, and a process sends a span only when it has ended: children come before parents.
 //! **Not here.** Clocks, sockets and what is found in the spans: time is an argument, `cli` sends and shows.
 
+mod conventions;
 mod encode;
 mod faults;
 mod play;
 mod reference;
+mod run;
 mod span;
 mod system;
 #[cfg(test)]

@@ -280,3 +280,16 @@ fn faults_come_again() {
         [0, 1, 1, 0, 0, 1, 1, 0]
     );
 }
+
+/// A machine that slept does not wake to hours of traffic at once.
+#[test]
+fn what_was_missed_for_long_is_left_out() {
+    let mut player = Player::new(&REFERENCE, Schedule::CALM, 8, START);
+    player.until(START.plus(SECOND));
+    let slept = START.plus(3_600 * SECOND);
+    let after: Vec<_> = (0..=10)
+        .map(|second| player.until(slept.plus(SECOND * second)))
+        .collect();
+    let runs = ended(&after, "POST /gateway").len();
+    assert!((1..=16).contains(&runs), "{runs}");
+}

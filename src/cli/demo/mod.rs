@@ -106,7 +106,7 @@ impl DemoCommand {
         let (_, guard) = guards
             .first()
             .context("the configuration has no `agentguard` connector")?;
-        let header = header(document, &to);
+        let header = header(document, plan, &to);
         let now = telemetry.clock().now();
         let schedule = Schedule {
             start: now,
@@ -169,7 +169,7 @@ fn destination(document: &Document) -> anyhow::Result<Endpoint> {
 }
 
 /// What to open, as far as it is configured.
-fn header(document: &Document, to: &Endpoint) -> String {
+fn header(document: &Document, plan: &Plan, to: &Endpoint) -> String {
     let root = document.root();
     let at = |path: &str| root.at(path).as_str().map(str::to_owned);
     let doors = [
@@ -185,7 +185,7 @@ fn header(document: &Document, to: &Endpoint) -> String {
         ),
         (
             "own metrics",
-            at("service.telemetry.metrics.address"),
+            plan.telemetry.metrics.addresses().into_iter().next(),
             "/metrics",
         ),
         ("health", at("extensions.health_check.endpoint"), "/"),
