@@ -17,7 +17,7 @@ use crate::base::{Nanos, Random};
 use crate::config::Document;
 use crate::config::fragments::Endpoint;
 use crate::connectors::agentguard::View;
-use crate::demo::{FAULTS, Flush, Player, REFERENCE, Schedule, encode};
+use crate::demo::{FAULTS, Flush, Kind, Player, REFERENCE, Schedule, encode};
 use crate::otlp::Signal;
 use crate::pipeline::{Exporter, Outgoing};
 use crate::service::{Ended, Plan, RunSettings, run_until};
@@ -190,8 +190,12 @@ fn header(document: &Document, plan: &Plan, to: &Endpoint) -> String {
         ),
         ("health", at("extensions.health_check.endpoint"), "/"),
     ];
+    let agents = REFERENCE.components.iter();
+    let agents = agents
+        .filter(|component| component.kind == Kind::Agent)
+        .count();
     let mut lines = vec![
-        "agentguard is running, and a system of 25 agents sends it spans.".to_owned(),
+        format!("agentguard is running, and a system of {agents} agents sends it spans."),
         "A provider fails at 15 s and is back at 35 s; a tool is slow from 50 s to 70 s; then again.".to_owned(),
         String::new(),
         format!("  {:<14} http://{to}   your own spans are welcome", "OTLP/gRPC"),

@@ -194,7 +194,7 @@ impl Watch {
                     recovered.push((row, short));
                 }
                 Some(Trouble::Slow)
-                    if short.calls > 0
+                    if short.calls > 1
                         && usual.is_some_and(|usual| short.mean_ms() < SLOW_NO_MORE * usual) =>
                 {
                     recovered.push((row, short));
@@ -233,10 +233,15 @@ impl Watch {
             self.forgiven.insert(row.record.node, now);
             self.fallbacks
                 .retain(|(_, from, _)| *from != row.record.node);
+            let how = match before.get(&row.record.node) {
+                Some(Trouble::Failing) => "went well",
+                _ => "were quick",
+            };
             lines.push(format!(
-                "✓ {} recovered: the last {} calls went well, {:.0} ms each",
+                "✓ {} recovered: all {} calls of the last {} s {how}, {:.0} ms each",
                 name(row),
                 sums.calls,
+                RECOVERY.as_secs(),
                 sums.mean_ms()
             ));
         }
