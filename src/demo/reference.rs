@@ -123,7 +123,7 @@ pub static REFERENCE: System = System {
                 Step::Together(&[
                     Call::to("security-planner").at_times(0.6).optional(),
                     Call::to("quality-planner").at_times(0.4).optional(),
-                    Call::to("infrastructure-planner").at_times(0.4).optional(),
+                    Call::to("infrastructure-planner").at_times(0.5).optional(),
                     Call::to("compliance-planner").at_times(0.3).optional(),
                 ]),
                 Step::Together(&[
@@ -182,7 +182,7 @@ pub static REFERENCE: System = System {
                 Step::Call(Call::to("list_assets")),
                 Step::Together(&[
                     Call::to("container-scanner").at_times(0.7).optional(),
-                    Call::to("network-scanner").at_times(0.6).optional(),
+                    Call::to("network-scanner").at_times(0.9).optional(),
                 ]),
             ],
         ),

@@ -17,6 +17,8 @@ pub(super) const WINDOW: Duration = Duration::from_secs(10);
 const RECOVERY: Duration = Duration::from_secs(4);
 /// Fewer calls say nothing.
 const LEAST_CALLS: i64 = 4;
+/// So few say something if all of them failed.
+const FEW_CALLS: i64 = 2;
 /// The share of failures from which a node is failing.
 const FAILING: f64 = 0.3;
 /// How many times its usual time makes a node slow, and how many fewer it has then recovered.
@@ -59,8 +61,11 @@ impl Sums {
         }
     }
 
-    fn failing(&self) -> f64 {
-        self.failures as f64 / self.calls.max(1) as f64
+    /// Many calls of which a share failed, or few that all did.
+    fn is_failing(&self) -> bool {
+        let share = self.failures as f64 / self.calls.max(1) as f64;
+        self.calls >= LEAST_CALLS && share >= FAILING
+            || self.calls >= FEW_CALLS && self.failures == self.calls
     }
 
     fn mean_ms(&self) -> f64 {
@@ -189,18 +194,23 @@ impl Watch {
             let (long, short) = (self.held_against(row), self.window(row, RECOVERY));
             let last = self.window(row, Duration::ZERO);
             let usual = self.usual.get(&node).copied();
+            // who is called seldom is looked at over the whole window
+            let recent = [
+                (short, RECOVERY, LEAST_CALLS),
+                (self.window(row, WINDOW), WINDOW, 1),
+            ];
+            let is_well = |trouble: Trouble, sums: &Sums| match trouble {
+                Trouble::Failing => sums.failures == 0,
+                Trouble::Slow => usual.is_some_and(|usual| sums.mean_ms() < SLOW_NO_MORE * usual),
+            };
             match before.get(&node) {
-                Some(Trouble::Failing) if short.calls >= LEAST_CALLS && short.failures == 0 => {
-                    recovered.push((row, short));
-                }
-                Some(Trouble::Slow)
-                    if short.calls > 1
-                        && usual.is_some_and(|usual| short.mean_ms() < SLOW_NO_MORE * usual) =>
-                {
-                    recovered.push((row, short));
-                }
-                Some(_) => {}
-                None if long.calls >= LEAST_CALLS && long.failing() >= FAILING => {
+                Some(trouble) => recovered.extend(
+                    recent
+                        .into_iter()
+                        .find(|(sums, _, least)| sums.calls >= *least && is_well(*trouble, sums))
+                        .map(|(sums, span, _)| (row, *trouble, sums, span)),
+                ),
+                None if long.is_failing() => {
                     self.troubles.insert(node, Trouble::Failing);
                 }
                 None if last.calls > 0
@@ -228,20 +238,20 @@ impl Watch {
             }
         }
         let now = self.past.back().map_or(Duration::ZERO, |(at, _)| *at);
-        for (row, sums) in recovered {
+        for (row, trouble, sums, span) in recovered {
             self.troubles.remove(&row.record.node);
             self.forgiven.insert(row.record.node, now);
             self.fallbacks
                 .retain(|(_, from, _)| *from != row.record.node);
-            let how = match before.get(&row.record.node) {
-                Some(Trouble::Failing) => "went well",
-                _ => "were quick",
+            let how = match trouble {
+                Trouble::Failing => "none failed",
+                Trouble::Slow => "as quick as usual",
             };
             lines.push(format!(
-                "✓ {} recovered: all {} calls of the last {} s {how}, {:.0} ms each",
+                "✓ {} recovered: {} calls in the last {} s, {how}, {:.0} ms each",
                 name(row),
                 sums.calls,
-                RECOVERY.as_secs(),
+                span.as_secs(),
                 sums.mean_ms()
             ));
         }
@@ -424,6 +434,10 @@ mod tests {
         assert!(at("+ edge orchestrator delegates", "triage") < 15);
         assert!((15..25).contains(&at("! openai/gpt-4o-mini failing", "")));
         assert!((15..30).contains(&at("→", "fell back to anthropic/claude-haiku-4-5")));
+        assert!((15..40).contains(&at(
+            "! network-scanner failing",
+            "it calls openai/gpt-4o-mini"
+        )));
         assert!((35..48).contains(&at("✓ openai/gpt-4o-mini recovered", "")));
         assert!((50..65).contains(&at("! query_advisories slow", "")));
         assert!((70..85).contains(&at("✓ query_advisories recovered", "")));
