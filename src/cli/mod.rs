@@ -58,7 +58,7 @@ pub struct Arguments {
 }
 
 const EXAMPLES: &str = "Examples:
-  agentguard demo                                  a recorded program to look at, in a daemon
+  agentguard demo                                  a system of agents to look at, in a daemon
   agentguard run                                   the built-in configuration: OTLP on 4317 and 4318
   agentguard run --config agentguard.yaml          your own, as you would write it for a Collector
   agentguard validate --config agentguard.yaml     every mistake in it, with file and line
@@ -69,7 +69,7 @@ const EXAMPLES: &str = "Examples:
 pub enum Command {
     /// Runs the daemon until it is asked to stop.
     Run(run::RunCommand),
-    /// Runs the daemon with the built-in configuration and recorded traffic, and shows what it finds.
+    /// Runs the daemon beside a system of agents that breaks and recovers, and shows what it finds.
     Demo(demo::DemoCommand),
     /// Checks a configuration and lists every mistake in it.
     Validate(configuration::ValidateCommand),

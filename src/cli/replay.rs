@@ -128,7 +128,7 @@ pub(super) async fn send(to: &str, records: Vec<Record>, speed: Speed) -> anyhow
     Ok(sent)
 }
 
-async fn send_one(
+pub(super) async fn send_one(
     exporter: &dyn Exporter,
     request: Outgoing,
     random: &mut Random,
@@ -163,7 +163,7 @@ const RETRY: RetrySettings = RetrySettings {
 };
 
 /// A client for the endpoint: HTTP where the address has a path, gRPC otherwise.
-fn exporter(to: &str) -> anyhow::Result<Box<dyn Exporter>> {
+pub(super) fn exporter(to: &str) -> anyhow::Result<Box<dyn Exporter>> {
     let telemetry = Telemetry::new();
     let metrics = ExporterMetrics::new(&telemetry, "replay");
     let rest = to.split_once("://").map_or(to, |(_, rest)| rest);
