@@ -189,6 +189,7 @@ fn every_test_named_in_the_table_exists_and_every_test_is_named() {
         include_str!("chain.rs"),
         include_str!("client_grpc.rs"),
         include_str!("client_http.rs"),
+        include_str!("prometheus.rs"),
         include_str!("sdks.rs"),
         include_str!("server_grpc.rs"),
         include_str!("server_http.rs"),
