@@ -56,6 +56,7 @@ const OTHER_PORTS: &str = "a port is taken, perhaps by another agentguard; stop 
     --set receivers.otlp.protocols.grpc.endpoint=127.0.0.1:14317 \
     --set receivers.otlp.protocols.http.endpoint=127.0.0.1:14318 \
     --set service.telemetry.metrics.address=127.0.0.1:18888 \
+    --set exporters.prometheus.endpoint=127.0.0.1:18889 \
     --set extensions.health_check.endpoint=127.0.0.1:23133";
 
 /// `agentguard demo`
