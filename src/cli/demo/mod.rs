@@ -18,8 +18,9 @@ use crate::config::Document;
 use crate::config::fragments::Endpoint;
 use crate::connectors::agentguard::View;
 use crate::demo::{FAULTS, Flush, Kind, Player, REFERENCE, Schedule, encode};
-use crate::otlp::Signal;
+use crate::otlp::{Signal, capture, validate};
 use crate::pipeline::{Exporter, Outgoing};
+use crate::scan::NodeKind;
 use crate::service::{Ended, Plan, RunSettings, run_until};
 use crate::telemetry::{LogConfig, LogLevel, Telemetry, logs};
 use anyhow::{Context, anyhow, bail};
@@ -34,6 +35,9 @@ use watch::Watch;
 /// Less to read on the terminal than the debug exporter would say.
 const QUIET: &str = "yaml:exporters::debug::sampling_initial: 0";
 const QUIET_AFTER: &str = "yaml:exporters::debug::sampling_thereafter: 0";
+
+/// Spans of a real program: an editor that hands work to a team of writing agents, as Google's agent framework sends them.
+const RECORDING: &[u8] = include_bytes!("../../../examples/captures/google-adk.otlp");
 
 /// Where the daemon takes gRPC, and where it does if nothing is said.
 const GRPC: &str = "receivers.otlp.protocols.grpc";
@@ -108,24 +112,26 @@ impl DemoCommand {
             .first()
             .context("the configuration has no `agentguard` connector")?;
         let header = header(document, plan, &to);
-        let now = telemetry.clock().now();
-        let schedule = Schedule {
-            start: now,
-            round: ROUND,
-            faults: FAULTS,
-        };
-        let stage = Stage {
-            player: Player::new(&REFERENCE, schedule, self.seed, now),
-            start: now,
-            started: Instant::now(),
-            random: Random::seeded(self.seed),
-            exporter: replay::exporter(&format!("http://{to}"))?,
-            guard: Arc::clone(guard),
-            sent: 0,
-        };
-        let once = self.once;
+        let exporter = replay::exporter(&format!("http://{to}"))?;
+        let (guard, once, seed) = (Arc::clone(guard), self.once, self.seed);
         let story = async move {
             say(&header);
+            recording(&*exporter, &guard).await?;
+            let now = telemetry.clock().now();
+            let schedule = Schedule {
+                start: now,
+                round: ROUND,
+                faults: FAULTS,
+            };
+            let stage = Stage {
+                player: Player::new(&REFERENCE, schedule, seed, now),
+                start: now,
+                started: Instant::now(),
+                random: Random::seeded(seed),
+                exporter,
+                guard,
+                sent: 0,
+            };
             stage.play(once).await
         };
         run_until(service, RunSettings::default(), story).await
@@ -196,8 +202,8 @@ fn header(document: &Document, plan: &Plan, to: &Endpoint) -> String {
         .filter(|component| component.kind == Kind::Agent)
         .count();
     let mut lines = vec![
-        format!("agentguard is running, and a system of {agents} agents sends it spans."),
-        "A provider fails at 15 s and is back at 35 s; a tool is slow from 50 s to 70 s; then again.".to_owned(),
+        format!("agentguard is running; a recording and a live system of {agents} agents are sent to it."),
+        "In the live system a provider fails at 15 s and is back at 35 s; a tool is slow from 50 s to 70 s; then again.".to_owned(),
         String::new(),
         format!("  {:<14} http://{to}   your own spans are welcome", "OTLP/gRPC"),
     ];
@@ -210,6 +216,48 @@ fn header(document: &Document, plan: &Plan, to: &Endpoint) -> String {
     lines.push("Ctrl-C stops.".to_owned());
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// Sends a recording of a real program, and tells what was found in it.
+async fn recording(exporter: &dyn Exporter, guard: &View) -> anyhow::Result<()> {
+    let mut random = Random::seeded(0);
+    let mut spans = 0;
+    for record in capture::records(RECORDING) {
+        let record = record?;
+        let items = u64::from(validate(record.signal, &record.bytes)?);
+        let request = Outgoing {
+            signal: record.signal,
+            parts: vec![record.bytes],
+            items,
+        };
+        replay::send_one(exporter, request, &mut random)
+            .await
+            .context("the daemon did not take the recording")?;
+        spans += items;
+    }
+    let started = Instant::now();
+    while guard.published().nodes().is_empty() && started.elapsed() < PATIENCE {
+        sleep(Duration::from_millis(50)).await;
+    }
+    let graph = guard.published();
+    let mut lines = vec![format!(
+        "First, a recording of a real program, {spans} spans of a newsroom of agents. Found in it:"
+    )];
+    for (kind, heading) in [
+        (NodeKind::Agent, "agents"),
+        (NodeKind::Tool, "tools"),
+        (NodeKind::Model, "models"),
+    ] {
+        let names = graph
+            .nodes()
+            .iter()
+            .filter(|row| row.record.key.kind == kind);
+        let names: Vec<&str> = names.map(|row| &*row.record.display).collect();
+        lines.push(format!("  {heading:<7} {}", names.join(", ")));
+    }
+    lines.push("Now the system of many agents, live:\n".to_owned());
+    say(&lines.join("\n"));
+    Ok(())
 }
 
 /// Prints on standard output, which may be closed.
@@ -233,6 +281,8 @@ impl Stage {
     /// Plays and tells; for ever, or once.
     async fn play(mut self, once: bool) -> anyhow::Result<()> {
         let mut watch = Watch::default();
+        // what the recording showed is told
+        drop(watch.look(Duration::ZERO, &self.guard.published()));
         let mut seconds = interval(SECOND);
         seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for second in 0.. {
