@@ -138,6 +138,12 @@ impl SpanTable {
         None
     }
 
+    /// Whether this span is still in its place.
+    pub(crate) fn holds(&self, slot: Slot, span: SpanId) -> bool {
+        let entry = self.entry(slot);
+        entry.seen.span == span && entry.is_present && self.find(entry.trace, span) == Some(slot)
+    }
+
     pub(crate) fn find_trace(&mut self, id: TraceId) -> Option<Slot> {
         if let Some((recent, slot)) = self.recent
             && recent == id

@@ -133,12 +133,28 @@ impl Totals {
                 }
             }
         }
-        for (from, to) in losers.into_iter().chain(tools) {
+        for (from, to) in losers.into_iter().chain(tools).chain(self.found_peers()) {
             if let Some(place) = shown.get_mut(from.0 as usize) {
                 *place = to;
             }
         }
         shown
+    }
+
+    /// B-07: peers known by an address behind which one node alone has answered.
+    fn found_peers(&self) -> Vec<(NodeId, NodeId)> {
+        let is_peer = |node| matches!(self.kind(node), NodeKind::Service | NodeKind::McpServer);
+        let mut found = BTreeMap::<NodeId, Option<NodeId>>::new();
+        for alias in self.aliases.keys().filter(|alias| is_peer(alias.outer)) {
+            found
+                .entry(alias.outer)
+                .and_modify(|only| *only = only.filter(|node| *node == alias.inner))
+                .or_insert(Some(alias.inner));
+        }
+        found
+            .into_iter()
+            .filter_map(|(peer, only)| Some((peer, only?)))
+            .collect()
     }
 
     fn key(&self, node: NodeId) -> Option<&NodeKey> {

@@ -50,6 +50,12 @@ names! {
 names! {
     "GenAI keys that are proposals or vendors' own, under the `gen_ai` name":
     GEN_AI_MAIN_AGENT_NAME = "gen_ai.main_agent.name";
+    GEN_AI_USAGE_COST = "gen_ai.usage.cost";
+    GEN_AI_COST_TOTAL_COST = "gen_ai.cost.total_cost";
+    GEN_AI_COST_INPUT_COST = "gen_ai.cost.input_cost";
+    GEN_AI_COST_OUTPUT_COST = "gen_ai.cost.output_cost";
+    GEN_AI_COST_CACHE_READ_COST = "gen_ai.cost.cache_read_cost";
+    GEN_AI_COST_CACHE_CREATION_COST = "gen_ai.cost.cache_creation_cost";
     GEN_AI_CALLER_NAME = "gen_ai.caller.name";
     GEN_AI_HANDOFF_FROM_AGENT = "gen_ai.handoff.from_agent";
     GEN_AI_HANDOFF_TO_AGENT = "gen_ai.handoff.to_agent";
@@ -91,6 +97,10 @@ names! {
     DECISION_PROVIDER = "decision.provider";
     LLM_TOKEN_COUNT_PROMPT = "llm.token_count.prompt";
     LLM_TOKEN_COUNT_COMPLETION = "llm.token_count.completion";
+    LLM_COST_TOTAL = "llm.cost.total";
+    LLM_COST_PROMPT = "llm.cost.prompt";
+    LLM_COST_COMPLETION = "llm.cost.completion";
+    METADATA = "metadata";
     CREW_KEY = "crew_key";
     CREW_ID = "crew_id";
 }
@@ -133,10 +143,20 @@ names! {
     HAYSTACK_TOOL_ERROR = "haystack.tool.error";
     HAYSTACK_COMPONENT_NAME = "haystack.component.name";
     GCP_VERTEX_AGENT_TOOL_CALL_ARGS = "gcp.vertex.agent.tool_call_args";
+    OPERATION_COST = "operation.cost";
+    SPRING_AI_KIND = "spring.ai.kind";
+    MASTRA_SPAN_TYPE = "mastra.span.type";
+    MASTRA_MCP_SERVER_NAME = "mastra.mcp_tool_call.server_name";
+    LANGFUSE_OBSERVATION_TYPE = "langfuse.observation.type";
+    MLFLOW_SPAN_TYPE = "mlflow.spanType";
+    AG2_SPAN_TYPE = "ag2.span.type";
+    HAYSTACK_COMPONENT_TYPE = "haystack.component.type";
+    EXECUTOR_TYPE = "executor.type";
     EXECUTOR_ID = "executor.id";
     WORKFLOW_NAME = "workflow.name";
     WORKFLOW_ID = "workflow.id";
     A2A_TASK_STATE = "a2a.task.state";
+    A2A_METHOD_NAME = "a2a.method.name";
 }
 
 names! {
@@ -147,6 +167,40 @@ names! {
     HTTP_STATUS_CODE = "http.status_code";
     SERVER_ADDRESS = "server.address";
     NET_PEER_NAME = "net.peer.name";
+    SERVER_PORT = "server.port";
+    NET_PEER_PORT = "net.peer.port";
+    SERVICE_PEER_NAME = "service.peer.name";
+    PEER_SERVICE = "peer.service";
+    URL_FULL = "url.full";
+    HTTP_URL = "http.url";
+    URL_PATH = "url.path";
+    HTTP_TARGET = "http.target";
+    HTTP_ROUTE = "http.route";
+    HTTP_HOST = "http.host";
+    NETWORK_PEER_ADDRESS = "network.peer.address";
+    NET_SOCK_PEER_ADDR = "net.sock.peer.addr";
+    NET_PEER_IP = "net.peer.ip";
+    RPC_SERVICE = "rpc.service";
+    FAAS_INVOKED_NAME = "faas.invoked_name";
+    DB_SYSTEM_NAME = "db.system.name";
+    DB_SYSTEM = "db.system";
+    DB_NAMESPACE = "db.namespace";
+    DB_NAME = "db.name";
+    DB_COLLECTION_NAME = "db.collection.name";
+    DB_SQL_TABLE = "db.sql.table";
+    DB_OPERATION_NAME = "db.operation.name";
+    DB_OPERATION = "db.operation";
+    DB_QUERY_TEXT = "db.query.text";
+    DB_STATEMENT = "db.statement";
+    MESSAGING_SYSTEM = "messaging.system";
+    MESSAGING_DESTINATION_NAME = "messaging.destination.name";
+    MESSAGING_DESTINATION = "messaging.destination";
+    MESSAGING_DESTINATION_TEMPLATE = "messaging.destination.template";
+    MESSAGING_DESTINATION_TEMPORARY = "messaging.destination.temporary";
+    MESSAGING_DESTINATION_ANONYMOUS = "messaging.destination.anonymous";
+    MESSAGING_OPERATION_TYPE = "messaging.operation.type";
+    MESSAGING_OPERATION = "messaging.operation";
+    MCP_METHOD_NAME = "mcp.method.name";
 }
 
 names! {

@@ -1,7 +1,7 @@
 //! What a span is: the precedence table of `span-conventions` §3, first match wins.
 //!
-//! Here so far: the GenAI conventions, OpenInference, OpenLLMetry, the AI SDK and what is cheap beside them. A span that
-//! no test knows is neutral (K-99): looked through, never an error.
+//! Agents, models and tools are here; what carries their calls is in `transport`. A span that no test knows is neutral
+//! (K-99): looked through, never an error.
 
 use crate::otlp::SpanView;
 use crate::scan::alias::Slot;
@@ -10,6 +10,7 @@ use crate::scan::identity;
 use crate::scan::kind::Role;
 use crate::scan::scanner::Dialect;
 use crate::scan::text::after;
+use crate::scan::transport;
 
 /// By which rules a node is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,13 @@ pub(crate) enum Named {
     Memory,
     Guardrail,
     Human,
+    McpServer,
+    Service,
+    Database,
+    VectorStore,
+    Queue,
+    Peer,
+    McpPeer,
 }
 
 /// What the tests came to.
@@ -34,6 +42,8 @@ pub(crate) enum Class<'a> {
     Neutral,
     /// A node's work or a call of it.
     Node(Role, Named),
+    /// Takes part without a node of its own.
+    Bare(Role),
     /// Control goes to an agent of this name; empty where it is hidden (E-15).
     Handoff { to: &'a [u8], from: &'a [u8] },
 }
@@ -43,6 +53,7 @@ const AGENT: Class<'static> = Class::Node(Role::Actor, Named::Agent);
 const WORKFLOW: Class<'static> = Class::Node(Role::Actor, Named::Workflow);
 const MODEL: Class<'static> = Class::Node(Role::Model, Named::Model);
 const RETRIEVER: Class<'static> = Class::Node(Role::Actor, Named::Retriever);
+const TOOL: Class<'static> = Class::Node(Role::Actor, Named::Tool);
 const GUARDRAIL: Class<'static> = Class::Node(Role::Actor, Named::Guardrail);
 
 /// Classifies a span.
@@ -58,13 +69,19 @@ pub(crate) fn classify<'a>(facts: &Facts<'a>, span: &SpanView<'a>, dialect: Dial
             from,
         }; // K-02
     }
+    if dialect == Dialect::A2aSdk {
+        return NEUTRAL; // K-01
+    }
     let operation = facts.text(Slot::Operation);
     let tl = facts.text(Slot::TlKind);
     if matches!(operation, b"handoff" | b"agent_handoff") || tl == b"handoff" {
         let from = facts.first(&[Slot::HandoffFrom, Slot::AgentName]);
         return Class::Handoff { to: b"", from }; // K-03
     }
-    let by_dialect = by_langsmith(facts)
+    let by_dialect = transport::by_mcp(facts, span)
+        .or_else(|| transport::by_a2a(facts, span))
+        .or_else(|| by_vendor(facts))
+        .or_else(|| by_langsmith(facts))
         .or_else(|| by_traceloop_wrapper(facts, span, dialect))
         .or_else(|| by_ai_sdk(facts, span))
         .or_else(|| by_operation(operation, facts, span));
@@ -83,6 +100,56 @@ pub(crate) fn classify<'a>(facts: &Facts<'a>, span: &SpanView<'a>, dialect: Dial
         return tool(facts, span);
     }
     by_openinference(facts, span)
+        .or_else(|| by_observation(facts))
+        .unwrap_or_else(|| transport::classify(facts, span))
+}
+
+/// K-10, K-11, K-15, K-16: vendors' own words for the kind of a span.
+fn by_vendor<'a>(facts: &Facts<'a>) -> Option<Class<'a>> {
+    match facts.text(Slot::Ag2Type) {
+        b"human_input" => return Some(Class::Node(Role::Leaf, Named::Human)),
+        b"usage" | b"envelope" | b"channel" | b"task" | b"agent_lifetime" | b"agent_event" => {
+            return Some(NEUTRAL);
+        }
+        _ => {}
+    }
+    match facts.text(Slot::SpringKind) {
+        b"tool_call" => return Some(TOOL),
+        b"advisor" | b"chat_client" => return Some(NEUTRAL),
+        _ => {}
+    }
+    match facts.text(Slot::MastraType) {
+        b"" => None,
+        b"agent_run" => Some(AGENT),
+        b"workflow_run" => Some(WORKFLOW),
+        b"tool_call" | b"provider_tool_call" => Some(TOOL),
+        b"model_generation" | b"model_inference" | b"rag_embedding" => Some(MODEL),
+        b"mcp_server_request" => Some(Class::Node(Role::McpServer, Named::McpServer)),
+        _ => Some(NEUTRAL),
+    }
+}
+
+/// K-41, K-42: Langfuse and MLflow.
+fn by_observation<'a>(facts: &Facts<'a>) -> Option<Class<'a>> {
+    match facts.text(Slot::LangfuseType) {
+        b"" => {}
+        b"generation" | b"embedding" => return Some(MODEL),
+        b"agent" => return Some(AGENT),
+        b"tool" => return Some(TOOL),
+        b"retriever" => return Some(RETRIEVER),
+        b"guardrail" => return Some(GUARDRAIL),
+        _ => return Some(NEUTRAL),
+    }
+    match facts.text(Slot::MlflowType).trim_ascii() {
+        b"" => None,
+        b"\"LLM\"" | b"\"CHAT_MODEL\"" | b"\"EMBEDDING\"" => Some(MODEL),
+        b"\"AGENT\"" => Some(AGENT),
+        b"\"TOOL\"" => Some(TOOL),
+        b"\"RETRIEVER\"" | b"\"MEMORY\"" => Some(RETRIEVER),
+        b"\"GUARDRAIL\"" => Some(GUARDRAIL),
+        b"\"WORKFLOW\"" => Some(WORKFLOW),
+        _ => Some(NEUTRAL),
+    }
 }
 
 /// K-12: the LangSmith bridge writes wrong operations for these.
@@ -199,9 +266,11 @@ fn by_operation<'a>(operation: &[u8], facts: &Facts<'a>, span: &SpanView<'a>) ->
     })
 }
 
-/// K-40.
-fn by_openinference<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Class<'a> {
-    match facts.text(Slot::OiKind) {
+/// K-40, K-46.
+fn by_openinference<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Option<Class<'a>> {
+    Some(match facts.text(Slot::OiKind) {
+        b"" => return None,
+        b"LLM" if is_no_call(span.name) => NEUTRAL,
         b"LLM" | b"EMBEDDING" | b"DECISION" => MODEL,
         b"RERANKER" if facts.has(Slot::Model) => MODEL,
         b"TOOL" => tool(facts, span),
@@ -211,7 +280,14 @@ fn by_openinference<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Class<'a> {
         b"AGENT" => AGENT,
         b"CHAIN" if facts.has(Slot::CrewKey) => WORKFLOW,
         _ => NEUTRAL,
-    }
+    })
+}
+
+/// K-46: said to be a model, and calls none.
+fn is_no_call(name: &[u8]) -> bool {
+    name.ends_with(b"TokenCountResponse")
+        || name.ends_with(b"count_tokens")
+        || name.windows(10).any(|part| part == b"._prepare_")
 }
 
 /// Tools that ask a person (K-70), canonical.

@@ -7,9 +7,10 @@ use crate::scan::classify::Named;
 use crate::scan::facts::Facts;
 use crate::scan::kind::NodeKind;
 use crate::scan::origin::Origin;
-use crate::scan::sighting::Flags;
-use crate::scan::{hash, model, text};
-use std::sync::Arc;
+use crate::scan::peer::{self, Address};
+use crate::scan::sighting::{Flags, NO_NODE};
+use crate::scan::{hash, model, text, transport};
+use std::sync::{Arc, LazyLock};
 
 /// Who a node is, before it has a number. Nodes of different realms never join (R-GRA-7).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -85,7 +86,63 @@ pub(crate) fn words<'a>(named: Named, facts: &Facts<'a>, span: &SpanView<'a>) ->
             let name = facts.text(Slot::Guardrail);
             [if name.is_empty() { span.name } else { name }, b"", b""]
         }
-        Named::Human => [b"", b"", b""],
+        Named::Human | Named::Service => [b"", b"", b""],
+        Named::McpServer => {
+            let workflow = facts.text(Slot::Workflow);
+            let is_named = facts.text(Slot::TlKind) == b"server";
+            [if is_named { workflow } else { b"" }, b"", b""]
+        }
+        Named::Database | Named::VectorStore => {
+            let peer = facts.text(Slot::Peer);
+            let address = if peer.is_empty() {
+                facts.text(Slot::Host)
+            } else {
+                peer
+            };
+            let last = if named == Named::Database {
+                Slot::DbNamespace
+            } else {
+                Slot::DbCollection
+            };
+            [facts.text(Slot::DbSystem), address, facts.text(last)]
+        }
+        Named::Queue => {
+            let is_temporary = facts.number(Slot::IsTemporary) == Some(1);
+            let mark: &[u8] = if is_temporary { b"temporary" } else { b"" };
+            [
+                facts.text(Slot::MessagingSystem),
+                facts.text(Slot::Destination),
+                mark,
+            ]
+        }
+        Named::Peer => peer_words(facts),
+        Named::McpPeer => mcp_peer_words(facts),
+    }
+}
+
+/// N-39.
+pub(crate) fn peer_words<'a>(facts: &Facts<'a>) -> Words<'a> {
+    let named = facts.text(Slot::Peer);
+    if named.is_empty() {
+        [b"", Address::of_peer(facts).host, b""]
+    } else {
+        [named, b"", b""]
+    }
+}
+
+/// N-31, the client's side.
+pub(crate) fn mcp_peer_words<'a>(facts: &Facts<'a>) -> Words<'a> {
+    let host = Address::of(facts.text(Slot::Host), 0).host;
+    [facts.text(Slot::McpServerName), host, b""]
+}
+
+/// The port that is part of a name, 0 where there is none.
+pub(crate) fn port(named: Named, facts: &Facts<'_>) -> u16 {
+    match named {
+        Named::Database | Named::VectorStore => peer::port(facts),
+        Named::Peer if !facts.has(Slot::Peer) => Address::of_peer(facts).port,
+        Named::McpPeer => Address::of(facts.text(Slot::Host), peer::port(facts)).port,
+        _ => 0,
     }
 }
 
@@ -199,6 +256,10 @@ pub(crate) fn tool<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> &'a [u8] {
     if !name.is_empty() {
         return name;
     }
+    let called = transport::mcp_tool(facts, span);
+    if !called.is_empty() {
+        return called;
+    }
     let in_name = text::after(span.name, "execute_tool ");
     if in_name.is_empty() {
         span.name
@@ -213,7 +274,13 @@ fn class(name: &[u8]) -> &[u8] {
 }
 
 /// Makes the key of words on first sight, and finds its number.
-pub(crate) fn know(named: Named, words: Words<'_>, origin: &Origin, intern: &dyn Intern) -> Known {
+pub(crate) fn know(
+    named: Named,
+    words: Words<'_>,
+    port: u16,
+    origin: &Origin,
+    intern: &dyn Intern,
+) -> Known {
     let first = words[0];
     match named {
         Named::Agent => decider(NodeKind::Agent, first, origin, intern),
@@ -257,8 +324,84 @@ pub(crate) fn know(named: Named, words: Words<'_>, origin: &Origin, intern: &dyn
             intern,
         ),
         Named::Retriever => plain(NodeKind::Retriever, "ds", text::tidy(first), origin, intern),
+        Named::Service => own(NodeKind::Service, b"", origin, intern),
+        Named::McpServer => own(NodeKind::McpServer, first, origin, intern),
+        Named::Database | Named::VectorStore => {
+            let kind = if named == Named::Database {
+                NodeKind::Database
+            } else {
+                NodeKind::Retriever
+            };
+            let (system, name) = peer::store(words, port, origin);
+            plain(kind, &system, name, origin, intern)
+        }
+        Named::Queue => {
+            let (system, name) = peer::queue(words);
+            plain(NodeKind::Queue, &system, name, origin, intern)
+        }
+        Named::Peer => known_peer(words, port, origin, intern),
+        Named::McpPeer => mcp_peer(words, port, origin, intern),
     }
 }
+
+/// A node that is named in the namespace, and like the service if it has no name of its own (N-01, N-31, N-38).
+fn own(kind: NodeKind, name: &[u8], origin: &Origin, intern: &dyn Intern) -> Known {
+    let name = text::tidy(name);
+    let name = if name.is_empty() {
+        origin.service_name.to_string()
+    } else {
+        name
+    };
+    plain(kind, &origin.namespace, name, origin, intern)
+}
+
+/// N-39; no node for an endpoint of models (E-31) or where nothing says who it is.
+fn known_peer(words: Words<'_>, port: u16, origin: &Origin, intern: &dyn Intern) -> Known {
+    if !words[0].is_empty() {
+        return own(NodeKind::Service, words[0], origin, intern);
+    }
+    let host = words[1];
+    let address = Address { host, port };
+    if host.is_empty() || address.is_model_endpoint() {
+        return NOBODY.clone();
+    }
+    let name = address.shown(origin);
+    let known = plain(NodeKind::Service, "ext", name, origin, intern);
+    Known {
+        flags: Flags::PEER_BY_ADDRESS,
+        ..known
+    }
+}
+
+/// N-31, the client's side.
+fn mcp_peer(words: Words<'_>, port: u16, origin: &Origin, intern: &dyn Intern) -> Known {
+    const KIND: NodeKind = NodeKind::McpServer;
+    let [named, host, _] = words;
+    if !named.is_empty() {
+        return plain(KIND, "ext", text::tidy(named), origin, intern);
+    }
+    if host.is_empty() {
+        let name = "unresolved".to_owned();
+        return plain(KIND, &origin.service_name, name, origin, intern);
+    }
+    let name = Address { host, port }.shown(origin);
+    let known = plain(KIND, "ext", name, origin, intern);
+    Known {
+        flags: Flags::PEER_BY_ADDRESS,
+        ..known
+    }
+}
+
+/// What is remembered of a peer that is not drawn.
+static NOBODY: LazyLock<Known> = LazyLock::new(|| Known {
+    node: Interned {
+        id: NO_NODE,
+        attributes: Arc::from(&b""[..]),
+    },
+    kind: NodeKind::Service,
+    name: 0,
+    flags: Flags::default(),
+});
 
 fn plain(kind: NodeKind, scope: &str, name: String, origin: &Origin, intern: &dyn Intern) -> Known {
     let name = if name.is_empty() {

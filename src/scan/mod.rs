@@ -20,6 +20,7 @@ mod kind;
 mod model;
 mod origin;
 mod outcome;
+mod peer;
 mod scanner;
 mod sighting;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod text;
+mod transport;
 
 pub use identity::{Intern, Interned, Known, NodeKey};
 pub use kind::{EdgeKind, NodeKind, Outcome, Role};

@@ -72,6 +72,7 @@ impl Scene {
             node: NO_NODE,
             service: self.node(NodeKind::Service, "s"),
             hint: NO_NODE,
+            peer: NO_NODE,
             operation: 1,
             version: 0,
             scope: 0,
