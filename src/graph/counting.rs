@@ -22,11 +22,17 @@ impl Shard {
         }
         self.table.entry_mut(slot).partner = partner;
         for (client, is_more) in [(before, false), (partner, true)] {
-            if client != NONE {
-                self.take_back(client);
-                self.table.entry_mut(client).answers.add(outcome, is_more);
-                self.count(client);
+            if client == NONE {
+                continue;
             }
+            self.take_back(client);
+            let entry = self.table.entry_mut(client);
+            let was_empty = entry.answers.is_empty();
+            entry.answers.add(outcome, is_more);
+            if entry.seen.role == Role::Step && was_empty != entry.answers.is_empty() {
+                self.woken.push(client);
+            }
+            self.count(client);
         }
     }
 
@@ -34,6 +40,9 @@ impl Shard {
     fn partner(&self, slot: Slot) -> Slot {
         let entry = self.table.entry(slot);
         let via = entry.context.via;
+        if entry.is_present && entry.seen.role == Role::Model {
+            return entry.context.step;
+        }
         if via == NONE || via == slot || !entry.is_present {
             return NONE;
         }
@@ -93,6 +102,9 @@ impl Shard {
     fn outcome(&self, slot: Slot) -> Outcome {
         let entry = self.table.entry(slot);
         let own = entry.seen.outcome;
+        if matches!(entry.seen.role, Role::Model | Role::Step) {
+            return own;
+        }
         if entry.partner != NONE {
             let caller = self.seen(entry.partner).outcome;
             return if caller == Outcome::Ok { own } else { caller };

@@ -49,6 +49,21 @@ impl Counts {
         self.saw(other.first_seen, other.last_seen, other.example);
     }
 
+    /// Takes another's sums away; when it was seen stays.
+    pub(crate) fn subtract(&mut self, other: &Counts) {
+        self.calls -= other.calls;
+        self.fallback -= other.fallback;
+        self.provisional -= other.provisional;
+        self.entries -= other.entries;
+        self.declared -= other.declared;
+        for (sum, less) in self.outcomes.iter_mut().zip(other.outcomes) {
+            *sum -= less;
+        }
+        self.duration_ns = self.duration_ns.saturating_sub(other.duration_ns);
+        self.tokens_in = self.tokens_in.saturating_sub(other.tokens_in);
+        self.tokens_out = self.tokens_out.saturating_sub(other.tokens_out);
+    }
+
     /// Widens the time in which it was seen.
     pub(crate) fn saw(&mut self, first: u64, last: u64, example: TraceId) {
         if first != 0 && (self.first_seen == 0 || first < self.first_seen) {

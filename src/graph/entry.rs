@@ -41,6 +41,8 @@ pub(crate) struct Context {
     pub(crate) model: Slot,
     /// The span of a call that it lies in: the outermost of one service's, an MCP client's before what carries it.
     pub(crate) via: Slot,
+    /// The step that it lies in, nothing that acts between (K-18).
+    pub(crate) step: Slot,
     /// The service of the parent; [`NO_NODE`] where there is no parent to be seen.
     pub(crate) above: NodeId,
     /// OTLP's number of the parent's kind.
@@ -60,6 +62,7 @@ impl Context {
         name: 0,
         model: NONE,
         via: NONE,
+        step: NONE,
         above: NO_NODE,
         above_kind: 0,
         is_received: false,
@@ -227,11 +230,11 @@ pub(crate) struct Entry {
     pub(crate) context: Context,
     pub(crate) call: Call,
     pub(crate) counted: Counted,
-    /// Of a client's span: who answered.
+    /// Of a client's span: who answered. Of a step: the models that it called.
     pub(crate) answers: Answers,
     /// Of a client's span: nobody answered in time (B-06).
     pub(crate) is_overdue: bool,
-    /// Of a server's span: the client's that it answers.
+    /// Of a server's span: the client's that it answers. Of a model's: the step that called it.
     pub(crate) partner: Slot,
     pub(crate) trace: Slot,
     /// Plus one; 0 is none, as in the buckets.
@@ -310,6 +313,13 @@ impl Entry {
         match self.seen.role {
             Role::Actor if self.is_served_tool() => {}
             Role::Actor | Role::McpServer => return self.of_actor(slot),
+            Role::Step if self.is_agent() => {
+                return Context {
+                    step: slot,
+                    ..Context::of(&self.seen)
+                };
+            }
+            Role::Step => through.step = slot,
             Role::Consumer => {
                 return Context {
                     is_received: true,
@@ -348,7 +358,14 @@ impl Entry {
         let is_nameless =
             self.seen.flags.has(Flags::DEFAULT_AGENT) && self.seen.kind == NodeKind::Agent;
         // what a nameless agent is depends on what stands above it (N-14)
-        if is_nameless && (through.standing == Standing::Waiting || self.is_default_wrapper()) {
+        if is_nameless && through.standing == Standing::Waiting {
+            // no step may become an agent by what turns out to be another's
+            return Context {
+                step: NONE,
+                ..through
+            };
+        }
+        if is_nameless && self.is_default_wrapper() {
             return through;
         }
         let is_remote = self.seen.flags.has(Flags::REMOTE);
@@ -388,6 +405,11 @@ impl Entry {
         at: &impl Fn(Slot) -> &'t Sighting,
     ) -> bool {
         self.is_carried(slot, at) && at(self.context.via).role == role
+    }
+
+    /// K-18: a step that calls a model itself.
+    pub(crate) fn is_agent(&self) -> bool {
+        self.seen.role == Role::Step && !self.answers.is_empty()
     }
 
     /// K-64: a server's span that is no boundary between processes.

@@ -1,7 +1,7 @@
 //! What a span counts as where it stands (`span-conventions` §5): pure rules over one span and its context.
 
 use crate::base::NodeId;
-use crate::graph::entry::{Context, Entry, Slot};
+use crate::graph::entry::{Context, Entry, Slot, Standing};
 use crate::graph::interner::EdgeKey;
 use crate::graph::ledger::Alias;
 use crate::scan::{EdgeKind, Flags, NO_NODE, NodeKind, Role, Sighting};
@@ -49,7 +49,9 @@ pub(super) fn of<'t>(
         Role::Leaf if entry.is_carried(slot, &at) && is_part(seen, at(context.via)) => {
             Reading::Nothing
         }
-        Role::Actor | Role::Leaf => call(seen.node, seen, context),
+        Role::Step if !entry.is_agent() => Reading::Nothing,
+        Role::Step if context.actor == seen.node => Reading::Nothing,
+        Role::Actor | Role::Leaf | Role::Step => call(seen.node, seen, context),
         Role::TransportServer if entry.is_inside() || entry.is_doorway(&at) => Reading::Nothing,
         Role::TransportServer | Role::McpServer => served(seen, context),
         _ => Reading::Nothing,
@@ -173,7 +175,8 @@ fn call(node: NodeId, seen: &Sighting, context: &Context) -> Reading {
     if actor == node {
         return Reading::Nothing; // a wrapper
     }
-    if context.is_root && is_decider {
+    let is_entry = actor == seen.service && context.actor == NO_NODE;
+    if is_decider && is_entry && context.standing == Standing::Settled {
         return Reading::Entry(node);
     }
     Reading::Call(EdgeKey {

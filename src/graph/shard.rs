@@ -97,6 +97,8 @@ pub struct Shard {
     unanswered: VecDeque<(Nanos, Slot, SpanId)>,
     // work in hand, kept for its memory
     to_settle: Vec<Slot>,
+    /// Steps that became agents, or ceased to be, whose children are to be looked at.
+    pub(super) woken: Vec<Slot>,
 }
 
 impl Shard {
@@ -110,6 +112,7 @@ impl Shard {
             stats: ShardStats::default(),
             unanswered: VecDeque::new(),
             to_settle: Vec::new(),
+            woken: Vec::new(),
         }
     }
 
@@ -210,11 +213,10 @@ impl Shard {
             let before = self.below(slot);
             self.put(slot, context);
             if is_forced || before != self.below(slot) {
-                let mut child = self.table.entry(slot).first_child;
-                while child != NONE {
-                    to_settle.push(child);
-                    child = self.table.entry(child).next_sibling;
-                }
+                self.table.push_children(slot, &mut to_settle);
+            }
+            while let Some(step) = self.woken.pop() {
+                self.table.push_children(step, &mut to_settle);
             }
         }
         to_settle.clear();
@@ -302,6 +304,13 @@ impl Shard {
                 self.put(slot, Context::ORPHANED);
             }
             slot = next;
+        }
+        while let Some(step) = self.woken.pop() {
+            let mut child = self.table.entry(step).first_child;
+            while child != NONE {
+                self.settle(child, false);
+                child = self.table.entry(child).next_sibling;
+            }
         }
         self.table.renew(trace, Shelf::Closed);
     }

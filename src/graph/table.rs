@@ -211,6 +211,15 @@ impl SpanTable {
         entry.next_sibling = first;
     }
 
+    /// Adds the children of an entry to a list.
+    pub(crate) fn push_children(&self, slot: Slot, list: &mut Vec<Slot>) {
+        let mut child = self.entry(slot).first_child;
+        while child != NONE {
+            list.push(child);
+            child = self.entry(child).next_sibling;
+        }
+    }
+
     /// Takes an entry from under its parent, and the parent out if that is a placeholder for it alone.
     pub(crate) fn leave(&mut self, slot: Slot) {
         let Entry {

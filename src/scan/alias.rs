@@ -74,6 +74,10 @@ pub(crate) enum Slot {
     LangfuseType,
     MlflowType,
     Ag2Type,
+    HaystackType,
+    ExecutorType,
+    TaskName,
+    Metadata,
     TaskState,
     // ── numbers ──
     Port,
@@ -260,6 +264,10 @@ const ALIASES: &[(Slot, &[&str])] = &[
     (Slot::LangfuseType, &[s::LANGFUSE_OBSERVATION_TYPE]),
     (Slot::MlflowType, &[s::MLFLOW_SPAN_TYPE]),
     (Slot::Ag2Type, &[s::AG2_SPAN_TYPE]),
+    (Slot::HaystackType, &[s::HAYSTACK_COMPONENT_TYPE]),
+    (Slot::ExecutorType, &[s::EXECUTOR_TYPE]),
+    (Slot::TaskName, &[s::GEN_AI_TASK_NAME]),
+    (Slot::Metadata, &[s::METADATA]),
     (Slot::TaskState, &[s::A2A_TASK_STATE]),
     (Slot::Port, &[s::SERVER_PORT, s::NET_PEER_PORT]),
     (

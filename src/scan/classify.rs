@@ -10,7 +10,7 @@ use crate::scan::identity;
 use crate::scan::kind::Role;
 use crate::scan::scanner::Dialect;
 use crate::scan::text::after;
-use crate::scan::transport;
+use crate::scan::{steps, transport};
 
 /// By which rules a node is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,12 @@ pub(crate) enum Named {
     Memory,
     Guardrail,
     Human,
+    /// The agent of a service that does not name it (N-12).
+    MainAgent,
+    /// An agent that goes by the name of a step.
+    Step,
+    /// The agent that a delegation tool names in its arguments.
+    Coworker,
     McpServer,
     Service,
     Database,
@@ -83,23 +89,25 @@ pub(crate) fn classify<'a>(facts: &Facts<'a>, span: &SpanView<'a>, dialect: Dial
         .or_else(|| by_vendor(facts))
         .or_else(|| by_langsmith(facts))
         .or_else(|| by_traceloop_wrapper(facts, span, dialect))
-        .or_else(|| by_ai_sdk(facts, span))
-        .or_else(|| by_operation(operation, facts, span));
+        .or_else(|| by_ai_sdk(facts, span, dialect))
+        .or_else(|| by_executor(facts, span))
+        .or_else(|| by_operation(operation, facts, span, dialect));
     if let Some(class) = by_dialect {
         return class;
     }
     match tl {
         b"agent" => return AGENT, // K-30
-        b"tool" => return tool(facts, span),
+        b"tool" => return tool(facts, span, dialect),
         _ => {}
     }
     if span.name == b"agent run" && facts.has(Slot::VendorAgentName) {
         return AGENT; // K-31
     }
     if span.name == b"running tool" && facts.has(Slot::ToolName) {
-        return tool(facts, span);
+        return tool(facts, span, dialect);
     }
-    by_openinference(facts, span)
+    by_haystack(facts, span)
+        .or_else(|| by_openinference(facts, span, dialect))
         .or_else(|| by_observation(facts))
         .unwrap_or_else(|| transport::classify(facts, span))
 }
@@ -127,6 +135,29 @@ fn by_vendor<'a>(facts: &Facts<'a>) -> Option<Class<'a>> {
         b"mcp_server_request" => Some(Class::Node(Role::McpServer, Named::McpServer)),
         _ => Some(NEUTRAL),
     }
+}
+
+/// K-16: Microsoft's executors.
+fn by_executor<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Option<Class<'a>> {
+    if span.name.starts_with(b"executor.process") && facts.has(Slot::VendorAgentName) {
+        let is_agent = facts.text(Slot::ExecutorType) == b"AgentExecutor";
+        return Some(if is_agent { AGENT } else { NEUTRAL });
+    }
+    let is_run = span.name.starts_with(b"workflow.run") && facts.has(Slot::OtherWorkflow);
+    is_run.then_some(WORKFLOW)
+}
+
+/// K-43: Haystack's own spans.
+fn by_haystack<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Option<Class<'a>> {
+    let name = span.name.strip_prefix(b"haystack.")?;
+    Some(match name {
+        b"component.run" if facts.text(Slot::HaystackType) == b"Agent" => AGENT,
+        b"agent.step.tool" => TOOL,
+        _ if name.starts_with(b"agent.hook.human_in_the_loop") => {
+            Class::Node(Role::Leaf, Named::Human)
+        }
+        _ => NEUTRAL,
+    })
 }
 
 /// K-41, K-42: Langfuse and MLflow.
@@ -173,9 +204,9 @@ fn by_traceloop_wrapper<'a>(
     }
     match facts.text(Slot::TlKind) {
         b"task" if operation == b"vector_db_retrieve" => None,
-        b"task" if facts.has(Slot::OiToolName) => Some(tool(facts, span)),
+        b"task" if facts.has(Slot::OiToolName) => Some(tool(facts, span, dialect)),
         b"task" if span.name.ends_with(b"Retriever.task") => Some(RETRIEVER),
-        b"task" => Some(NEUTRAL),
+        b"task" => Some(steps::task(facts, span, dialect)),
         b"workflow" => {
             let name = span.name.strip_suffix(b".workflow").unwrap_or(span.name);
             let is_workflow = [&b"Workflow"[..], b"Agent", b"Engine"]
@@ -193,13 +224,13 @@ fn by_traceloop_wrapper<'a>(
 }
 
 /// K-17.
-fn by_ai_sdk<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Option<Class<'a>> {
+fn by_ai_sdk<'a>(facts: &Facts<'a>, span: &SpanView<'a>, dialect: Dialect) -> Option<Class<'a>> {
     let operation = facts.text(Slot::AiOperation);
     if operation.is_empty() {
         return None;
     }
     if operation == b"ai.toolCall" {
-        return Some(tool(facts, span));
+        return Some(tool(facts, span, dialect));
     }
     let ends: [&[u8]; 4] = [b".doGenerate", b".doStream", b".doEmbed", b".doRerank"];
     if ends.iter().any(|end| operation.ends_with(end)) {
@@ -232,7 +263,12 @@ fn is_model_operation(operation: &[u8]) -> bool {
 }
 
 /// K-20 to K-28.
-fn by_operation<'a>(operation: &[u8], facts: &Facts<'a>, span: &SpanView<'a>) -> Option<Class<'a>> {
+fn by_operation<'a>(
+    operation: &[u8],
+    facts: &Facts<'a>,
+    span: &SpanView<'a>,
+    dialect: Dialect,
+) -> Option<Class<'a>> {
     if operation.is_empty() {
         return None;
     }
@@ -248,17 +284,17 @@ fn by_operation<'a>(operation: &[u8], facts: &Facts<'a>, span: &SpanView<'a>) ->
         b"execute_tool" if span.name == b"execute_tool (merged)" && !facts.has(Slot::ToolName) => {
             NEUTRAL
         }
-        b"execute_tool" => tool(facts, span),
+        b"execute_tool" => tool(facts, span, dialect),
         b"retrieval" | b"vector_db_retrieve" => RETRIEVER,
         b"search_memory" | b"create_memory" | b"update_memory" | b"upsert_memory"
         | b"delete_memory" => Class::Node(Role::Leaf, Named::Memory),
         b"guardrail_check" | b"run_guardrail" | b"apply_guardrail" => GUARDRAIL,
+        b"execute_task" => steps::task(facts, span, dialect),
         b"create_memory_store"
         | b"delete_memory_store"
         | b"plan"
         | b"agent_step"
         | b"execute_event_loop_cycle"
-        | b"execute_task"
         | b"invoke_node"
         | b"framework"
         | b"fetch_response" => NEUTRAL,
@@ -267,18 +303,28 @@ fn by_operation<'a>(operation: &[u8], facts: &Facts<'a>, span: &SpanView<'a>) ->
 }
 
 /// K-40, K-46.
-fn by_openinference<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Option<Class<'a>> {
+fn by_openinference<'a>(
+    facts: &Facts<'a>,
+    span: &SpanView<'a>,
+    dialect: Dialect,
+) -> Option<Class<'a>> {
     Some(match facts.text(Slot::OiKind) {
         b"" => return None,
         b"LLM" if is_no_call(span.name) => NEUTRAL,
         b"LLM" | b"EMBEDDING" | b"DECISION" => MODEL,
         b"RERANKER" if facts.has(Slot::Model) => MODEL,
-        b"TOOL" => tool(facts, span),
+        b"TOOL" => tool(facts, span, dialect),
         b"RETRIEVER" => RETRIEVER,
         b"GUARDRAIL" => GUARDRAIL,
-        b"AGENT" if facts.has(Slot::OiToolName) => tool(facts, span),
-        b"AGENT" => AGENT,
+        b"AGENT" if facts.has(Slot::OiToolName) => tool(facts, span, dialect),
+        b"AGENT" => steps::agent(facts, span),
         b"CHAIN" if facts.has(Slot::CrewKey) => WORKFLOW,
+        b"CHAIN" if dialect == Dialect::Haystack => match span.name {
+            // K-45
+            b"Agent.run" | b"Pipeline.run" => Class::Node(Role::Actor, Named::MainAgent),
+            _ => NEUTRAL,
+        },
+        b"CHAIN" => steps::chain(facts, span),
         _ => NEUTRAL,
     })
 }
@@ -312,13 +358,26 @@ const CONTROLS: &[&[u8]] = &[
 ];
 
 /// A tool, unless its name says that it is a person, a handoff or a control (E-11, E-13, K-70, K-71).
-fn tool<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Class<'a> {
+fn tool<'a>(facts: &Facts<'a>, span: &SpanView<'a>, dialect: Dialect) -> Class<'a> {
     let name = identity::tool(facts, span);
     if HUMANS.iter().any(|human| name.eq_ignore_ascii_case(human)) {
         return Class::Node(Role::Leaf, Named::Human);
     }
-    if CONTROLS.contains(&name) || after_any_case(name, b"transfer_back_to_").is_some() {
+    let is_hidden_handoff = dialect == Dialect::LlamaIndex && name == b"handoff";
+    if is_hidden_handoff
+        || CONTROLS.contains(&name)
+        || after_any_case(name, b"transfer_back_to_").is_some()
+    {
         return NEUTRAL;
+    }
+    let coworkers: [&[u8]; 4] = [
+        b"delegate_work_to_coworker",
+        b"ask_question_to_coworker",
+        b"Delegate work to coworker",
+        b"Ask question to coworker",
+    ];
+    if coworkers.contains(&name) && !coworker(facts.text(Slot::Arguments)).is_empty() {
+        return Class::Node(Role::Actor, Named::Coworker); // E-13
     }
     let from = facts.text(Slot::AgentName);
     let spoken = after(name, "handoff to ");
@@ -351,6 +410,20 @@ const INPUT_VALUE: u8 = 1;
 fn after_any_case<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     let (head, tail) = text.split_at_checked(prefix.len())?;
     head.eq_ignore_ascii_case(prefix).then_some(tail)
+}
+
+/// The arguments' `coworker` (E-13, R-06).
+pub(crate) fn coworker(json: &[u8]) -> &[u8] {
+    #[derive(serde::Deserialize)]
+    struct Arguments<'a> {
+        #[serde(borrow)]
+        coworker: Option<&'a str>,
+    }
+    serde_json::from_slice::<Arguments<'_>>(json)
+        .ok()
+        .and_then(|arguments| arguments.coworker)
+        .map(str::as_bytes)
+        .unwrap_or_default()
 }
 
 /// The arguments' `agent_name`, the one field that may be looked at; empty if there is none or it is escaped.

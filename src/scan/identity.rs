@@ -8,9 +8,9 @@ use crate::scan::facts::Facts;
 use crate::scan::kind::NodeKind;
 use crate::scan::origin::Origin;
 use crate::scan::peer::{self, Address};
-use crate::scan::sighting::{Flags, NO_NODE};
-use crate::scan::{hash, model, text, transport};
-use std::sync::{Arc, LazyLock};
+use crate::scan::sighting::Flags;
+use crate::scan::{classify, hash, model, steps, text, transport};
+use std::sync::Arc;
 
 /// Who a node is, before it has a number. Nodes of different realms never join (R-GRA-7).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,12 +69,14 @@ pub(crate) type Words<'a> = [&'a [u8]; 3];
 pub(crate) fn words<'a>(named: Named, facts: &Facts<'a>, span: &SpanView<'a>) -> Words<'a> {
     match named {
         Named::Agent => [agent(facts, span), b"", b""],
-        Named::Workflow => [workflow(facts, span), b"", b""],
+        Named::Step => [steps::name(facts, span), b"", b""],
+        Named::Coworker => [classify::coworker(facts.text(Slot::Arguments)), b"", b""],
+        Named::Workflow => [workflow(facts, span), b"", unnamed_kind(facts)],
         Named::Model => model_words(facts),
         Named::Tool => [tool(facts, span), b"", b""],
         Named::Retriever => {
             let component = facts.text(Slot::EntityName);
-            let component = if component.is_empty() {
+            let component = if component.is_empty() || component == span.name {
                 class(span.name)
             } else {
                 component
@@ -86,7 +88,7 @@ pub(crate) fn words<'a>(named: Named, facts: &Facts<'a>, span: &SpanView<'a>) ->
             let name = facts.text(Slot::Guardrail);
             [if name.is_empty() { span.name } else { name }, b"", b""]
         }
-        Named::Human | Named::Service => [b"", b"", b""],
+        Named::Human | Named::Service | Named::MainAgent => [b"", b"", b""],
         Named::McpServer => {
             let workflow = facts.text(Slot::Workflow);
             let is_named = facts.text(Slot::TlKind) == b"server";
@@ -115,25 +117,9 @@ pub(crate) fn words<'a>(named: Named, facts: &Facts<'a>, span: &SpanView<'a>) ->
                 mark,
             ]
         }
-        Named::Peer => peer_words(facts),
-        Named::McpPeer => mcp_peer_words(facts),
+        Named::Peer => peer::words(facts),
+        Named::McpPeer => peer::mcp_words(facts),
     }
-}
-
-/// N-39.
-pub(crate) fn peer_words<'a>(facts: &Facts<'a>) -> Words<'a> {
-    let named = facts.text(Slot::Peer);
-    if named.is_empty() {
-        [b"", Address::of_peer(facts).host, b""]
-    } else {
-        [named, b"", b""]
-    }
-}
-
-/// N-31, the client's side.
-pub(crate) fn mcp_peer_words<'a>(facts: &Facts<'a>) -> Words<'a> {
-    let host = Address::of(facts.text(Slot::Host), 0).host;
-    [facts.text(Slot::McpServerName), host, b""]
 }
 
 /// The port that is part of a name, 0 where there is none.
@@ -220,11 +206,26 @@ fn workflow<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> &'a [u8] {
         facts.text(Slot::OtherWorkflow),
         kickoff,
         span.name.strip_suffix(b".workflow").unwrap_or_default(),
+        // K-19
+        if facts.has(Slot::OiKind) && !facts.has(Slot::CrewKey) {
+            span.name
+        } else {
+            b""
+        },
     ];
     candidates
         .into_iter()
         .find(|name| !name.is_empty())
         .unwrap_or_default()
+}
+
+/// N-41: what a graph or a swarm without a name is called behind its service's.
+fn unnamed_kind<'a>(facts: &Facts<'a>) -> &'a [u8] {
+    match facts.text(Slot::Operation) {
+        b"invoke_graph" => b"_graph",
+        b"invoke_swarm" => b"_swarm",
+        _ => b"",
+    }
 }
 
 /// N-20, N-21, N-23: the provider's word, the model's, and the host where no provider is named.
@@ -283,7 +284,14 @@ pub(crate) fn know(
 ) -> Known {
     let first = words[0];
     match named {
-        Named::Agent => decider(NodeKind::Agent, first, origin, intern),
+        Named::Agent | Named::MainAgent | Named::Step | Named::Coworker => {
+            decider(NodeKind::Agent, first, origin, intern)
+        }
+        Named::Workflow if first.is_empty() && !words[2].is_empty() => {
+            let kind = text::tidy(words[2]);
+            let name = format!("{}{kind}", origin.service_name);
+            decider(NodeKind::Workflow, name.as_bytes(), origin, intern)
+        }
         Named::Workflow => decider(NodeKind::Workflow, first, origin, intern),
         Named::Model => known_model(words, origin, intern),
         Named::Tool => plain(
@@ -339,13 +347,13 @@ pub(crate) fn know(
             let (system, name) = peer::queue(words);
             plain(NodeKind::Queue, &system, name, origin, intern)
         }
-        Named::Peer => known_peer(words, port, origin, intern),
-        Named::McpPeer => mcp_peer(words, port, origin, intern),
+        Named::Peer => peer::know(words, port, origin, intern),
+        Named::McpPeer => peer::know_mcp(words, port, origin, intern),
     }
 }
 
 /// A node that is named in the namespace, and like the service if it has no name of its own (N-01, N-31, N-38).
-fn own(kind: NodeKind, name: &[u8], origin: &Origin, intern: &dyn Intern) -> Known {
+pub(crate) fn own(kind: NodeKind, name: &[u8], origin: &Origin, intern: &dyn Intern) -> Known {
     let name = text::tidy(name);
     let name = if name.is_empty() {
         origin.service_name.to_string()
@@ -355,55 +363,13 @@ fn own(kind: NodeKind, name: &[u8], origin: &Origin, intern: &dyn Intern) -> Kno
     plain(kind, &origin.namespace, name, origin, intern)
 }
 
-/// N-39; no node for an endpoint of models (E-31) or where nothing says who it is.
-fn known_peer(words: Words<'_>, port: u16, origin: &Origin, intern: &dyn Intern) -> Known {
-    if !words[0].is_empty() {
-        return own(NodeKind::Service, words[0], origin, intern);
-    }
-    let host = words[1];
-    let address = Address { host, port };
-    if host.is_empty() || address.is_model_endpoint() {
-        return NOBODY.clone();
-    }
-    let name = address.shown(origin);
-    let known = plain(NodeKind::Service, "ext", name, origin, intern);
-    Known {
-        flags: Flags::PEER_BY_ADDRESS,
-        ..known
-    }
-}
-
-/// N-31, the client's side.
-fn mcp_peer(words: Words<'_>, port: u16, origin: &Origin, intern: &dyn Intern) -> Known {
-    const KIND: NodeKind = NodeKind::McpServer;
-    let [named, host, _] = words;
-    if !named.is_empty() {
-        return plain(KIND, "ext", text::tidy(named), origin, intern);
-    }
-    if host.is_empty() {
-        let name = "unresolved".to_owned();
-        return plain(KIND, &origin.service_name, name, origin, intern);
-    }
-    let name = Address { host, port }.shown(origin);
-    let known = plain(KIND, "ext", name, origin, intern);
-    Known {
-        flags: Flags::PEER_BY_ADDRESS,
-        ..known
-    }
-}
-
-/// What is remembered of a peer that is not drawn.
-static NOBODY: LazyLock<Known> = LazyLock::new(|| Known {
-    node: Interned {
-        id: NO_NODE,
-        attributes: Arc::from(&b""[..]),
-    },
-    kind: NodeKind::Service,
-    name: 0,
-    flags: Flags::default(),
-});
-
-fn plain(kind: NodeKind, scope: &str, name: String, origin: &Origin, intern: &dyn Intern) -> Known {
+pub(crate) fn plain(
+    kind: NodeKind,
+    scope: &str,
+    name: String,
+    origin: &Origin,
+    intern: &dyn Intern,
+) -> Known {
     let name = if name.is_empty() {
         "unknown".to_owned()
     } else {

@@ -23,6 +23,7 @@ mod outcome;
 mod peer;
 mod scanner;
 mod sighting;
+mod steps;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

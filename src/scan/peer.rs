@@ -2,8 +2,12 @@
 
 use crate::scan::alias::Slot;
 use crate::scan::facts::Facts;
+use crate::scan::identity::{Intern, Interned, Known, Words, own, plain};
+use crate::scan::kind::NodeKind;
 use crate::scan::origin::Origin;
+use crate::scan::sighting::{Flags, NO_NODE};
 use crate::scan::{model, text};
+use std::sync::{Arc, LazyLock};
 
 /// A host and its port, cut out of whatever was written for an address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -166,6 +170,70 @@ pub(crate) fn queue(words: [&[u8]; 3]) -> (String, String) {
     };
     (system, name)
 }
+
+/// N-39.
+pub(crate) fn words<'a>(facts: &Facts<'a>) -> Words<'a> {
+    let named = facts.text(Slot::Peer);
+    if named.is_empty() {
+        [b"", Address::of_peer(facts).host, b""]
+    } else {
+        [named, b"", b""]
+    }
+}
+
+/// N-31, the client's side.
+pub(crate) fn mcp_words<'a>(facts: &Facts<'a>) -> Words<'a> {
+    let host = Address::of(facts.text(Slot::Host), 0).host;
+    [facts.text(Slot::McpServerName), host, b""]
+}
+
+/// N-39; no node for an endpoint of models (E-31) or where nothing says who it is.
+pub(crate) fn know(words: Words<'_>, port: u16, origin: &Origin, intern: &dyn Intern) -> Known {
+    if !words[0].is_empty() {
+        return own(NodeKind::Service, words[0], origin, intern);
+    }
+    let host = words[1];
+    let address = Address { host, port };
+    if host.is_empty() || address.is_model_endpoint() {
+        return NOBODY.clone();
+    }
+    let name = address.shown(origin);
+    let known = plain(NodeKind::Service, "ext", name, origin, intern);
+    Known {
+        flags: Flags::PEER_BY_ADDRESS,
+        ..known
+    }
+}
+
+/// N-31, the client's side.
+pub(crate) fn know_mcp(words: Words<'_>, port: u16, origin: &Origin, intern: &dyn Intern) -> Known {
+    const KIND: NodeKind = NodeKind::McpServer;
+    let [named, host, _] = words;
+    if !named.is_empty() {
+        return plain(KIND, "ext", text::tidy(named), origin, intern);
+    }
+    if host.is_empty() {
+        let name = "unresolved".to_owned();
+        return plain(KIND, &origin.service_name, name, origin, intern);
+    }
+    let name = Address { host, port }.shown(origin);
+    let known = plain(KIND, "ext", name, origin, intern);
+    Known {
+        flags: Flags::PEER_BY_ADDRESS,
+        ..known
+    }
+}
+
+/// What is remembered of a peer that is not drawn.
+static NOBODY: LazyLock<Known> = LazyLock::new(|| Known {
+    node: Interned {
+        id: NO_NODE,
+        attributes: Arc::from(&b""[..]),
+    },
+    kind: NodeKind::Service,
+    name: 0,
+    flags: Flags::default(),
+});
 
 #[cfg(test)]
 mod tests {

@@ -13,8 +13,9 @@ use crate::scan::identity::{self, Intern, Known, Words, know, words};
 use crate::scan::kind::{NodeKind, Role};
 use crate::scan::origin::{Origin, Origins};
 use crate::scan::sighting::{Flags, NO_NODE, Sighting};
+use crate::scan::steps;
 use crate::scan::transport::{self, CLIENT};
-use crate::scan::{hash, outcome};
+use crate::scan::{hash, outcome, peer};
 use std::sync::Arc;
 
 /// What shapes a scanner.
@@ -55,6 +56,10 @@ pub enum Dialect {
     Plain,
     /// LlamaIndex, whose every root span claims to be a workflow (K-14).
     LlamaIndex,
+    /// LangChain and LangGraph, whose tasks may be agents (K-18).
+    LangChain,
+    /// Haystack, whose components go by their class (K-45).
+    Haystack,
     /// The A2A SDK, which traces its own methods (K-01).
     A2aSdk,
 }
@@ -77,6 +82,8 @@ impl Scope {
             dialect: match name {
                 b"a2a-python-sdk" => Dialect::A2aSdk,
                 _ if is_llama_index => Dialect::LlamaIndex,
+                _ if name.ends_with(b"langchain") => Dialect::LangChain,
+                _ if name.ends_with(b"haystack") => Dialect::Haystack,
                 _ => Dialect::Plain,
             },
             digest: hash::digest(name),
@@ -184,8 +191,9 @@ impl Scanner {
         }
         Ok(Scanned {
             sighting,
-            // a handoff is the work of neither agent, and a message received is not the queue's
-            node: node.filter(|_| !matches!(sighting.role, Role::Handoff | Role::Consumer)),
+            // a handoff is the work of neither agent, a message received is not the queue's, and a step may be nobody's
+            node: node
+                .filter(|_| !matches!(sighting.role, Role::Handoff | Role::Consumer | Role::Step)),
             is_enriched: facts.has(Slot::Ours),
         })
     }
@@ -213,7 +221,9 @@ impl Scanner {
                 if role == Role::Model {
                     sighting.response = hash::digest(facts.text(Slot::ResponseId));
                 }
-                if named == Named::Agent {
+                if role == Role::Step {
+                    // it owns itself
+                } else if named == Named::Agent {
                     self.call_of_remote(sighting, origin, facts, span);
                 } else if has_owner(role, named) {
                     self.hint(sighting, origin, owner(facts));
@@ -272,8 +282,8 @@ impl Scanner {
         };
         let port = identity::port(named, facts);
         let words = match named {
-            Named::McpPeer => identity::mcp_peer_words(facts),
-            _ => identity::peer_words(facts),
+            Named::McpPeer => peer::mcp_words(facts),
+            _ => peer::words(facts),
         };
         let known = self.name(named, words, port, origin);
         sighting.peer = known.node.id;
@@ -283,7 +293,12 @@ impl Scanner {
 
 /// The agent that a span says it belongs to.
 fn owner<'a>(facts: &Facts<'a>) -> &'a [u8] {
-    facts.first(&[Slot::AgentName, Slot::AgentRole])
+    let named = facts.first(&[Slot::AgentName, Slot::AgentRole]);
+    if named.is_empty() && facts.has(Slot::OiKind) {
+        steps::metadata(facts).lc_agent_name
+    } else {
+        named
+    }
 }
 
 /// Whether the name of an agent on such a span is that of its owner.

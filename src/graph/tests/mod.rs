@@ -1,6 +1,7 @@
 //! Shards fed by hand.
 
 mod orders;
+mod vectors;
 
 use super::*;
 use crate::base::{Nanos, NodeId, SpanId, TraceId};
