@@ -179,6 +179,8 @@ fn add(counts: &mut Counts, entry: &Entry, call: &CountedCall, sign: i64) {
     counts.duration_ns = counts.duration_ns.saturating_add(sign * lasted);
     if seen.role == Role::Model {
         counts.tokens_in += sign * i64::from(entry.call.tokens_in);
+        let cost = i64::try_from(entry.call.cost).unwrap_or(i64::MAX);
+        counts.cost = counts.cost.saturating_add(sign * cost);
         counts.tokens_out += sign * i64::from(entry.call.tokens_out);
     }
     if sign > 0 {

@@ -150,6 +150,9 @@ pub(crate) struct Call {
     pub(crate) tokens_in: u32,
     pub(crate) tokens_out: u32,
     tokens_rank: u64,
+    /// Billionths of a dollar.
+    pub(crate) cost: u64,
+    cost_rank: u64,
 }
 
 impl Call {
@@ -170,10 +173,16 @@ impl Call {
             tokens_in: seen.tokens_in,
             tokens_out: seen.tokens_out,
             tokens_rank: if has_tokens { 1 << 40 | rank } else { 0 },
+            cost: seen.cost,
+            cost_rank: if seen.flags.has(Flags::COST) {
+                1 << 40 | rank
+            } else {
+                0
+            },
         }
     }
 
-    /// What an inner span adds: the most specific node wins, and the innermost tokens.
+    /// What an inner span adds: the most specific node wins, and the innermost tokens and cost.
     pub(crate) fn merged(mut self, inner: &Entry) -> Call {
         let inner = Call::of(&inner.seen, inner.context.depth);
         if inner.node_rank > self.node_rank {
@@ -183,6 +192,9 @@ impl Call {
             self.tokens_in = inner.tokens_in;
             self.tokens_out = inner.tokens_out;
             self.tokens_rank = inner.tokens_rank;
+        }
+        if inner.cost_rank > self.cost_rank {
+            (self.cost, self.cost_rank) = (inner.cost, inner.cost_rank);
         }
         self
     }

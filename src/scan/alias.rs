@@ -80,6 +80,11 @@ pub(crate) enum Slot {
     Metadata,
     TaskState,
     // ── numbers ──
+    CostTotal,
+    CostIn,
+    CostOut,
+    CostCacheRead,
+    CostCacheWrite,
     Port,
     IsTemporary,
     TokensIn,
@@ -269,6 +274,25 @@ const ALIASES: &[(Slot, &[&str])] = &[
     (Slot::TaskName, &[s::GEN_AI_TASK_NAME]),
     (Slot::Metadata, &[s::METADATA]),
     (Slot::TaskState, &[s::A2A_TASK_STATE]),
+    (
+        Slot::CostTotal,
+        &[
+            s::LLM_COST_TOTAL,
+            s::GEN_AI_USAGE_COST,
+            s::OPERATION_COST,
+            s::GEN_AI_COST_TOTAL_COST,
+        ],
+    ),
+    (
+        Slot::CostIn,
+        &[s::LLM_COST_PROMPT, s::GEN_AI_COST_INPUT_COST],
+    ),
+    (
+        Slot::CostOut,
+        &[s::LLM_COST_COMPLETION, s::GEN_AI_COST_OUTPUT_COST],
+    ),
+    (Slot::CostCacheRead, &[s::GEN_AI_COST_CACHE_READ_COST]),
+    (Slot::CostCacheWrite, &[s::GEN_AI_COST_CACHE_CREATION_COST]),
     (Slot::Port, &[s::SERVER_PORT, s::NET_PEER_PORT]),
     (
         Slot::IsTemporary,

@@ -151,6 +151,7 @@ impl Scanner {
             response: 0,
             tokens_in: 0,
             tokens_out: 0,
+            cost: 0,
             role: Role::Neutral,
             kind: NodeKind::Service,
             outcome: outcome::of(&facts, span),
@@ -158,6 +159,7 @@ impl Scanner {
             flags: Flags::default(),
         };
         count_tokens(&mut sighting, &facts);
+        add_cost(&mut sighting, &facts);
         let node = self.take_part(&mut sighting, class, origin, &facts, span);
         if is_marginal(sighting.role, &facts, span) {
             sighting.flags = sighting.flags.with(Flags::MARGINAL);
@@ -340,6 +342,24 @@ fn events(span: &SpanView<'_>) -> u32 {
         .events()
         .fold(0, |state, event| hash::bytes(state | 1, event.name));
     (full ^ (full >> 32)) as u32
+}
+
+/// M-01, else M-02: the whole, else the sum of its parts.
+fn add_cost(sighting: &mut Sighting, facts: &Facts<'_>) {
+    let parts = [
+        Slot::CostIn,
+        Slot::CostOut,
+        Slot::CostCacheRead,
+        Slot::CostCacheWrite,
+    ];
+    let sum = || {
+        let known = parts.iter().filter_map(|slot| facts.number(*slot));
+        known.reduce(|sum, part| sum + part)
+    };
+    if let Some(cost) = facts.number(Slot::CostTotal).or_else(sum) {
+        sighting.cost = cost;
+        sighting.flags = sighting.flags.with(Flags::COST);
+    }
 }
 
 fn count_tokens(sighting: &mut Sighting, facts: &Facts<'_>) {

@@ -44,6 +44,8 @@ pub struct Sighting {
     pub tokens_in: u32,
     /// See `tokens_in`.
     pub tokens_out: u32,
+    /// What the call cost as this span says, billionths of a dollar (M-01).
+    pub cost: u64,
     /// How it takes part.
     pub role: Role,
     /// What `node` is; of no meaning without one.
@@ -94,6 +96,8 @@ impl Flags {
     pub const MARGINAL: Flags = Flags(1 << 5);
     /// The agent runs elsewhere, and this span is the call (E-30).
     pub const REMOTE: Flags = Flags(1 << 6);
+    /// The span says what it cost.
+    pub const COST: Flags = Flags(1 << 8);
     /// The peer is known by its address alone, and may turn out to be a node known by name (B-07).
     pub const PEER_BY_ADDRESS: Flags = Flags(1 << 7);
 

@@ -82,6 +82,7 @@ impl Scene {
             response: 0,
             tokens_in: 0,
             tokens_out: 0,
+            cost: 0,
             role: Role::Neutral,
             kind: NodeKind::Service,
             outcome: Outcome::Ok,
@@ -301,6 +302,9 @@ fn nested_model_spans_are_one_call_with_the_best_name_and_the_innermost_tokens()
     (outer.tokens_in, outer.flags, outer.outcome) = (900, Flags::TOKENS, Outcome::Error);
     let mut inner = scene.span(4, 3, NodeKind::Model, "exact");
     (inner.tokens_in, inner.flags) = (5, Flags::TOKENS.with(Flags::PROVIDER_KNOWN));
+    (outer.cost, inner.cost) = (9, 7);
+    outer.flags = outer.flags.with(Flags::COST);
+    inner.flags = inner.flags.with(Flags::COST);
     let spans = [inner, outer, scene.neutral(3, 2), agent];
     scene.pair(&spans);
     assert_eq!(
@@ -308,7 +312,8 @@ fn nested_model_spans_are_one_call_with_the_best_name_and_the_innermost_tokens()
         ["agent:-/a -calls_model-> model:-/exact x1 err1"]
     );
     let graph = scene.totals.snapshot();
-    assert_eq!(graph.edges()[0].counts.tokens_in, 5);
+    let counts = graph.edges()[0].counts;
+    assert_eq!((counts.tokens_in, counts.cost), (5, 7));
 }
 
 ///
