@@ -81,6 +81,8 @@ impl Shard {
         };
         let counted = match reading {
             Reading::Nothing => Counted::Nothing,
+            // the handoff draws the edge
+            Reading::Call(key) if entry.is_handed => Counted::Call(call(NONE, key.to)),
             Reading::Call(key) => Counted::Call(call(self.ledger.edge(key), key.to)),
             Reading::Relayed(key, onward) => Counted::Call(CountedCall {
                 onward: self.ledger.edge(onward),
@@ -102,8 +104,10 @@ impl Shard {
     fn outcome(&self, slot: Slot) -> Outcome {
         let entry = self.table.entry(slot);
         let own = entry.seen.outcome;
-        if matches!(entry.seen.role, Role::Model | Role::Step) {
-            return own;
+        match entry.seen.role {
+            Role::Model | Role::Step => return own,
+            Role::Handoff if own == Outcome::Ok => return entry.turn.outcome,
+            _ => {}
         }
         if entry.partner != NONE {
             let caller = self.seen(entry.partner).outcome;

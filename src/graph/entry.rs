@@ -47,6 +47,8 @@ pub(crate) struct Context {
     pub(crate) above: NodeId,
     /// OTLP's number of the parent's kind.
     pub(crate) above_kind: u8,
+    /// The actor is an agent without a name of its own (N-12).
+    pub(crate) is_default: bool,
     /// A message's receiver stands around it, nothing else between (E-35).
     pub(crate) is_received: bool,
 }
@@ -65,6 +67,7 @@ impl Context {
         step: NONE,
         above: NO_NODE,
         above_kind: 0,
+        is_default: false,
         is_received: false,
     };
 
@@ -93,6 +96,7 @@ impl Context {
             actor: seen.node,
             service: seen.service,
             name: seen.name,
+            is_default: seen.flags.has(Flags::DEFAULT_AGENT),
             ..Context::NOTHING
         }
     }
@@ -211,6 +215,23 @@ pub(crate) enum Counted {
     Alias(Alias),
 }
 
+/// What a handoff led to (E-15, E-16).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// Who took over; [`NO_NODE`] where nobody is to be seen.
+    pub(crate) node: NodeId,
+    /// How the turn ended.
+    pub(crate) outcome: Outcome,
+}
+
+impl Turn {
+    /// Nobody took over.
+    pub(crate) const NOBODY: Turn = Turn {
+        node: NO_NODE,
+        outcome: Outcome::Ok,
+    };
+}
+
 /// What was posted of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CountedCall {
@@ -246,6 +267,10 @@ pub(crate) struct Entry {
     pub(crate) answers: Answers,
     /// Of a client's span: nobody answered in time (B-06).
     pub(crate) is_overdue: bool,
+    /// Of a handoff: who took over.
+    pub(crate) turn: Turn,
+    /// Of an agent's span: a handoff tells of it, and draws the edge (E-16).
+    pub(crate) is_handed: bool,
     /// Of a server's span: the client's that it answers. Of a model's: the step that called it.
     pub(crate) partner: Slot,
     pub(crate) trace: Slot,
@@ -271,6 +296,8 @@ impl Entry {
             counted: Counted::Nothing,
             answers: Answers::default(),
             is_overdue: false,
+            turn: Turn::NOBODY,
+            is_handed: false,
             partner: NONE,
             trace: NONE,
             next_in_bucket: 0,

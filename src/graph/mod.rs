@@ -22,6 +22,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod turns;
 
 pub use counts::Counts;
 pub use interner::{EdgeKey, InternLimits, Interner, NodeRecord, OVERFLOW};

@@ -40,9 +40,9 @@ pub(super) fn of<'t>(
         Role::McpClient => mcp_client(entry, slot, &at),
         Role::TransportClient if !entry.is_carried(slot, &at) => unanswered(entry),
         Role::Consumer => received(seen, context),
+        Role::Handoff => handoff(entry),
         _ if !seen.bears_node() => Reading::Nothing,
         Role::Declare => Reading::Declared,
-        Role::Handoff => handoff(seen, context),
         Role::Model if is_inner => Reading::Nothing,
         Role::Model => call(entry.call.node, seen, context),
         Role::Actor if entry.is_default_wrapper() || entry.is_served_tool() => Reading::Nothing,
@@ -204,20 +204,31 @@ fn source(seen: &Sighting, context: &Context, is_decider: bool) -> (NodeId, Node
     }
 }
 
-/// E-10: control passes from the agent that the span names, else from whoever runs it.
-fn handoff(seen: &Sighting, context: &Context) -> Reading {
-    let (actor, _) = if seen.hint == NO_NODE {
-        source(seen, context, false)
+/// E-10: who gives control away: the agent that the span names, else whoever runs it.
+pub(super) fn hands_off(entry: &Entry) -> NodeId {
+    if entry.seen.hint == NO_NODE {
+        source(&entry.seen, &entry.context, false).0
     } else {
-        (seen.hint, NodeKind::Agent)
+        entry.seen.hint
+    }
+}
+
+/// E-10, E-15: control passes to the agent that the span names, else to who was found to take over.
+fn handoff(entry: &Entry) -> Reading {
+    let seen = &entry.seen;
+    let from = hands_off(entry);
+    let to = if seen.bears_node() {
+        seen.node
+    } else {
+        entry.turn.node
     };
-    if actor == seen.node {
+    if to == NO_NODE || from == to {
         return Reading::Nothing;
     }
     let returns = seen.flags.has(Flags::RETURNS);
     Reading::Handoff(EdgeKey {
-        from: actor,
-        to: seen.node,
+        from,
+        to,
         kind: if returns {
             EdgeKind::Delegates
         } else {

@@ -14,7 +14,7 @@
 //! or given up in between (B-08). What was counted is taken back by the same numbers.
 //! **Not here.** Clocks: `now` is stream time and an argument. What rates mean (the tick).
 
-use crate::base::{EdgeId, Nanos, NodeId, SpanId};
+use crate::base::{EdgeId, Nanos, NodeId, SpanId, TraceId};
 use crate::graph::counts::Counts;
 use crate::graph::entry::{Context, Entry, NONE, Slot, Standing};
 use crate::graph::interner::Interner;
@@ -95,6 +95,8 @@ pub struct Shard {
     stats: ShardStats,
     /// Clients' spans that wait for an answer, with the time until which they do. At most one per place in the table.
     unanswered: VecDeque<(Nanos, Slot, SpanId)>,
+    /// Traces whose turns are to be looked at again, each once.
+    pub(super) stirred: Vec<(Slot, TraceId)>,
     // work in hand, kept for its memory
     to_settle: Vec<Slot>,
     /// Steps that became agents, or ceased to be, whose children are to be looked at.
@@ -113,6 +115,7 @@ impl Shard {
             unanswered: VecDeque::new(),
             to_settle: Vec::new(),
             woken: Vec::new(),
+            stirred: Vec::new(),
         }
     }
 
@@ -151,6 +154,8 @@ impl Shard {
         self.table.entry_mut(slot).context = Context::MISSING;
         self.settle(slot, true);
         self.table.trace_mut(trace).last = now.0;
+        self.table.trace_mut(trace).has_handoffs |= seen.role == Role::Handoff;
+        self.stir(trace);
         self.file(slot);
         if seen.peer != NO_NODE {
             if self.unanswered.len() >= self.settings.spans {
@@ -312,6 +317,7 @@ impl Shard {
                 child = self.table.entry(child).next_sibling;
             }
         }
+        self.stir(trace);
         self.table.renew(trace, Shelf::Closed);
     }
 
@@ -345,6 +351,7 @@ impl Shard {
         while !self.unanswered.is_empty() {
             self.wait_no_more();
         }
+        self.take_turns();
     }
 
     /// Makes room. A trace that had nothing to give is not looked at again before its next span.
@@ -393,6 +400,7 @@ impl Shard {
 
     /// Hands over what changed. Between two sightings, so that a move never shows half done.
     pub fn take_changes(&mut self) -> Changes {
+        self.take_turns();
         self.stats.spans = self.table.len() as u64;
         self.stats.capacity = (self.table.len() + self.table.room()) as u64;
         let Differences {

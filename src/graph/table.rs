@@ -27,6 +27,10 @@ pub(crate) struct Trace {
     /// Entries of which the source is not known yet.
     pub(crate) waiting: u32,
     pub(crate) has_root: bool,
+    /// Control passes between agents in it.
+    pub(crate) has_handoffs: bool,
+    /// Its turns are to be looked at again.
+    pub(crate) is_stirred: bool,
     /// Stream time of its latest span, nanoseconds.
     pub(crate) last: u64,
     pub(crate) shelf: Shelf,
@@ -176,6 +180,8 @@ impl SpanTable {
             end: NONE,
             waiting: 0,
             has_root: false,
+            has_handoffs: false,
+            is_stirred: false,
             last: 0,
             shelf: Shelf::Open,
             older: NONE,

@@ -51,7 +51,7 @@ fn build(scene: &Scene, spans: &[(u64, u8, u8, bool, bool)]) -> Vec<Sighting> {
 
 /// A span of a random tree of processes: parent, what it is, name, service, how it ended. No loops: a parent is older.
 fn arbitrary_processes() -> impl Strategy<Value = Vec<(u64, u8, u8, u8, bool)>> {
-    prop::collection::vec((0..40u64, 0..14u8, 0..3u8, 0..3u8, any::<bool>()), 1..40)
+    prop::collection::vec((0..40u64, 0..15u8, 0..3u8, 0..3u8, any::<bool>()), 1..40)
 }
 
 /// Builds clients, servers, leaves and steps; one in some has a parent that never comes.
@@ -79,6 +79,7 @@ fn build_processes(scene: &Scene, spans: &[(u64, u8, u8, u8, bool)]) -> Vec<Sigh
                 (Role::McpClient, NodeKind::Tool),
                 (Role::McpServer, NodeKind::McpServer),
                 (Role::Step, NodeKind::Agent),
+                (Role::Handoff, NodeKind::Agent),
             ][usize::from(*what)];
             let service = scene.node(NodeKind::Service, ["s", "t", "u"][usize::from(*service)]);
             let is_client = matches!(role, Role::TransportClient | Role::McpClient);
