@@ -271,6 +271,8 @@ pub(crate) struct Entry {
     pub(crate) turn: Turn,
     /// Of an agent's span: a handoff tells of it, and draws the edge (E-16).
     pub(crate) is_handed: bool,
+    /// A span beside it tells of the same (E-43 to E-45).
+    pub(crate) is_twin: bool,
     /// Of a server's span: the client's that it answers. Of a model's: the step that called it.
     pub(crate) partner: Slot,
     pub(crate) trace: Slot,
@@ -298,6 +300,7 @@ impl Entry {
             is_overdue: false,
             turn: Turn::NOBODY,
             is_handed: false,
+            is_twin: false,
             partner: NONE,
             trace: NONE,
             next_in_bucket: 0,

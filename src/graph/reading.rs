@@ -32,7 +32,7 @@ pub(super) fn of<'t>(
     is_inner: bool,
     at: impl Fn(Slot) -> &'t Sighting,
 ) -> Reading {
-    if !entry.is_present {
+    if !entry.is_present || entry.is_twin {
         return Reading::Nothing;
     }
     let (seen, context) = (&entry.seen, &entry.context);

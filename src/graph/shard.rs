@@ -8,7 +8,10 @@
 //! A span's context says who runs it. It comes from the parent's context, or from the parent itself where that is the work
 //! of a node; so each span is settled by one look at its parent, and what waits is settled when the missing one comes.
 //!
-//! **Bounds.** The span table's; a sighting touches its own entry, its parent's, and the entries below it whose context it
+//! A server's span answers the client's span that it lies in; a client's that nobody answers within [`T_PAIR`] is drawn to
+//! the address it called. Rules that look beside a span are applied when the tick asks (`turns`).
+//!
+//! **Bounds.** The span table's, for what waits for an answer too; a sighting touches its own entry, its parent's, and the entries below it whose context it
 //! changes. When the table is full, closed traces give way first, then settled spans without children, then the rest.
 //! **Invariants.** The counters are a function of the set of spans seen, not of their order, as long as nothing was evicted
 //! or given up in between (B-08). What was counted is taken back by the same numbers.
@@ -20,6 +23,7 @@ use crate::graph::entry::{Context, Entry, NONE, Slot, Standing};
 use crate::graph::interner::Interner;
 use crate::graph::ledger::{Alias, Differences, Ledger};
 use crate::graph::table::{Shelf, SpanTable};
+use crate::graph::turns;
 use crate::scan::{NO_NODE, Role, Sighting};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -154,7 +158,7 @@ impl Shard {
         self.table.entry_mut(slot).context = Context::MISSING;
         self.settle(slot, true);
         self.table.trace_mut(trace).last = now.0;
-        self.table.trace_mut(trace).has_handoffs |= seen.role == Role::Handoff;
+        turns::note(self.table.trace_mut(trace), seen);
         self.stir(trace);
         self.file(slot);
         if seen.peer != NO_NODE {

@@ -29,6 +29,10 @@ pub(crate) struct Trace {
     pub(crate) has_root: bool,
     /// Control passes between agents in it.
     pub(crate) has_handoffs: bool,
+    /// Some of its spans may tell of the same as others beside them.
+    pub(crate) has_twins: bool,
+    /// The instrumentation that told of its first model or agent.
+    pub(crate) scope: Option<u32>,
     /// Its turns are to be looked at again.
     pub(crate) is_stirred: bool,
     /// Stream time of its latest span, nanoseconds.
@@ -181,6 +185,8 @@ impl SpanTable {
             waiting: 0,
             has_root: false,
             has_handoffs: false,
+            has_twins: false,
+            scope: None,
             is_stirred: false,
             last: 0,
             shelf: Shelf::Open,

@@ -1,4 +1,5 @@
-//! Whose turn it was: handoffs and the agents' spans that they led to (E-15, E-16).
+//! Whose turn it was: handoffs and the agents' spans that they led to (E-15, E-16), and spans that tell of one call side by
+//! side (E-43 to E-45).
 //!
 //! A handoff and the activation it causes are two spans of one thing, anywhere in a trace. They are brought together when
 //! the tick asks, in the traces that have handoffs and got spans since.
@@ -10,13 +11,18 @@ use crate::base::{NodeId, SpanId};
 use crate::graph::entry::{Entry, NONE, Slot, Turn};
 use crate::graph::reading::{self, Reading};
 use crate::graph::shard::Shard;
-use crate::scan::{NO_NODE, NodeKind, Role};
+use crate::graph::table::Trace;
+use crate::scan::{Flags, NO_NODE, NodeKind, Role, Sighting};
+use std::cmp::Reverse;
 
 /// Handoffs of a trace that are looked at, and agents' spans; the rest stays as it is.
 const MOST: usize = 1_024;
 
 /// Steps up from a span to an agent's.
 const MOST_STEPS: usize = 64;
+
+/// How many spans on either side of one, in order of start, may tell of the same.
+const NEAR: usize = 8;
 
 /// A span of a trace, in the order in which turns are told.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +36,7 @@ impl Shard {
     /// Notes that the turns of a trace are to be looked at.
     pub(super) fn stir(&mut self, trace: Slot) {
         let known = self.table.trace_mut(trace);
-        if known.has_handoffs && !known.is_stirred {
+        if (known.has_handoffs || known.has_twins) && !known.is_stirred {
             known.is_stirred = true;
             self.stirred.push((trace, known.id));
         }
@@ -44,7 +50,13 @@ impl Shard {
             // its place may be another's by now
             if trace.id == id && trace.first != NONE {
                 trace.is_stirred = false;
-                self.take_turns_of(slot);
+                let (has_handoffs, has_twins) = (trace.has_handoffs, trace.has_twins);
+                if has_twins {
+                    self.find_twins_of(slot);
+                }
+                if has_handoffs {
+                    self.take_turns_of(slot);
+                }
             }
         }
         self.stirred = stirred;
@@ -104,7 +116,7 @@ impl Shard {
             };
             if entry.is_present && entry.seen.role == Role::Handoff {
                 handoffs.push(place);
-            } else if is_activation(entry) {
+            } else if is_activation(entry) && !entry.is_twin {
                 agents.push(place);
             }
             slot = entry.next_in_trace;
@@ -114,6 +126,51 @@ impl Shard {
         handoffs.truncate(MOST);
         agents.truncate(MOST);
         (handoffs, agents)
+    }
+
+    /// Marks the spans of a trace that tell of the same as one beside them.
+    fn find_twins_of(&mut self, trace: Slot) {
+        let mut calls = Vec::new();
+        let mut slot = self.table.trace(trace).first;
+        while slot != NONE {
+            let entry = self.table.entry(slot);
+            let is_call = entry.is_present && entry.seen.role == Role::Model;
+            if (is_call || is_activation(entry)) && entry.parent != NONE {
+                let seen = &entry.seen;
+                let side = (entry.parent, seen.service, seen.node);
+                calls.push((side, seen.start, Reverse(seen.end), seen.span, slot));
+            }
+            slot = entry.next_in_trace;
+        }
+        calls.sort_unstable();
+        for group in calls.chunk_by(|a, b| a.0 == b.0) {
+            for (at, (.., slot)) in group.iter().enumerate() {
+                let near = at.saturating_sub(NEAR)..(at + NEAR).min(group.len());
+                let is_twin = group[near]
+                    .iter()
+                    .any(|(.., other)| other != slot && self.is_told_by(*slot, *other));
+                if self.table.entry(*slot).is_twin != is_twin {
+                    self.recount(*slot, |entry| entry.is_twin = is_twin);
+                }
+            }
+        }
+    }
+
+    /// Whether another span beside it tells of this call: as its next attempt (E-43), or by another hand and for longer
+    /// (E-44, E-45).
+    fn is_told_by(&self, slot: Slot, other: Slot) -> bool {
+        let (own, other) = (self.seen(slot), self.seen(other));
+        if own.flags.has(Flags::RETRIED) && other.flags.has(Flags::RETRIED) {
+            return own.outcome.is_failure()
+                && own.operation == other.operation
+                && other.start >= own.end
+                && other.start > own.start;
+        }
+        let is_inside = other.start <= own.start && own.end <= other.end;
+        // of two that last as long, the one whose id is smaller
+        let is_longer = (other.start, other.end) != (own.start, own.end) || other.span < own.span;
+        let is_other_hand = own.scope != other.scope || own.role != other.role;
+        own.start < own.end && is_inside && is_longer && is_other_hand
     }
 
     /// Which of the agents took over: the one below the handoff, else the first that fits.
@@ -186,6 +243,18 @@ impl Shard {
         let own = self.table.entry(slot).parent;
         own != NONE && (own == parent || own == above)
     }
+}
+
+/// Notes of a trace whether its spans may have to be looked at together.
+pub(super) fn note(trace: &mut Trace, seen: &Sighting) {
+    trace.has_handoffs |= seen.role == Role::Handoff;
+    if !(seen.role == Role::Model || seen.kind == NodeKind::Agent && seen.bears_node()) {
+        return;
+    }
+    let first = *trace.scope.get_or_insert(seen.scope);
+    trace.has_twins |= seen.role == Role::Step
+        || seen.scope != first
+        || seen.flags.has(Flags::RETRIED) && seen.outcome.is_failure();
 }
 
 /// Whether a span is an agent's turn.

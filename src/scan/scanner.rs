@@ -221,6 +221,9 @@ impl Scanner {
             Class::Node(role, named) => {
                 sighting.role = role;
                 if role == Role::Model {
+                    if facts.has(Slot::AiOperation) {
+                        sighting.flags = sighting.flags.with(Flags::RETRIED);
+                    }
                     sighting.response = hash::digest(facts.text(Slot::ResponseId));
                 }
                 if role == Role::Step {

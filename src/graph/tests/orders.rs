@@ -86,12 +86,15 @@ fn build_processes(scene: &Scene, spans: &[(u64, u8, u8, u8, bool)]) -> Vec<Sigh
             let mut span = scene.span(id, parent, kind, name);
             span.role = role;
             span.service = service;
+            span.scope = u32::from(*is_bad);
+            span.end = span.start + 100 - id % 7;
             span.outcome = if *is_bad { Outcome::Error } else { Outcome::Ok };
             span.span_kind = if is_client { 3 } else { 1 };
             match role {
                 Role::Neutral | Role::TransportClient => span.node = NO_NODE,
                 Role::TransportServer => span.node = service,
                 Role::Actor if *is_bad && kind == NodeKind::Agent => span.flags = Flags::REMOTE,
+                Role::Model if id % 2 == 0 => span.flags = Flags::RETRIED,
                 _ => {}
             }
             if is_client {
