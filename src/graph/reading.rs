@@ -179,10 +179,15 @@ fn call(node: NodeId, seen: &Sighting, context: &Context) -> Reading {
     if is_decider && is_entry && context.standing == Standing::Settled {
         return Reading::Entry(node);
     }
+    let is_message = seen.flags.has(Flags::MESSAGED) && kind == NodeKind::Agent;
     Reading::Call(EdgeKey {
         from: actor,
         to: node,
-        kind: seen.kind.edge_from(kind),
+        kind: if is_message {
+            EdgeKind::Messages
+        } else {
+            seen.kind.edge_from(kind)
+        },
     })
 }
 

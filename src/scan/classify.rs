@@ -28,6 +28,8 @@ pub(crate) enum Named {
     MainAgent,
     /// An agent that goes by the name of a step.
     Step,
+    /// The agent to which a message is addressed.
+    Addressee,
     /// The agent that a delegation tool names in its arguments.
     Coworker,
     McpServer,

@@ -69,6 +69,7 @@ pub(crate) type Words<'a> = [&'a [u8]; 3];
 pub(crate) fn words<'a>(named: Named, facts: &Facts<'a>, span: &SpanView<'a>) -> Words<'a> {
     match named {
         Named::Agent => [agent(facts, span), b"", b""],
+        Named::Addressee => [transport::addressee(facts), b"", b""],
         Named::Step => [steps::name(facts, span), b"", b""],
         Named::Coworker => [classify::coworker(facts.text(Slot::Arguments)), b"", b""],
         Named::Workflow => [workflow(facts, span), b"", unnamed_kind(facts)],
@@ -284,7 +285,7 @@ pub(crate) fn know(
 ) -> Known {
     let first = words[0];
     match named {
-        Named::Agent | Named::MainAgent | Named::Step | Named::Coworker => {
+        Named::Agent | Named::MainAgent | Named::Step | Named::Addressee | Named::Coworker => {
             decider(NodeKind::Agent, first, origin, intern)
         }
         Named::Workflow if first.is_empty() && !words[2].is_empty() => {

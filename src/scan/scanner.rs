@@ -227,7 +227,9 @@ impl Scanner {
                     sighting.response = hash::digest(facts.text(Slot::ResponseId));
                 }
                 if role == Role::Step {
-                    // it owns itself
+                    if named == Named::Addressee {
+                        sighting.flags = sighting.flags.with(Flags::MESSAGED);
+                    }
                 } else if named == Named::Agent {
                     self.call_of_remote(sighting, origin, facts, span);
                 } else if has_owner(role, named) {

@@ -100,6 +100,8 @@ impl Flags {
     pub const COST: Flags = Flags(1 << 8);
     /// A call that its library makes anew when it fails (E-43).
     pub const RETRIED: Flags = Flags(1 << 9);
+    /// It came as a message (E-27).
+    pub const MESSAGED: Flags = Flags(1 << 10);
     /// The peer is known by its address alone, and may turn out to be a node known by name (B-07).
     pub const PEER_BY_ADDRESS: Flags = Flags(1 << 7);
 

@@ -88,7 +88,10 @@ pub(crate) fn by_a2a<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Option<Class
 
 /// K-60 to K-66, and K-00 for what exports telemetry.
 pub(crate) fn classify<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Class<'a> {
-    if facts.has(Slot::Destination) || facts.has(Slot::MessagingSystem) {
+    let is_message = facts.has(Slot::Destination)
+        || facts.has(Slot::MessagingSystem)
+        || facts.has(Slot::MessagingOperation) && is_runtime(span.name);
+    if is_message {
         return by_messaging(facts, span);
     }
     if facts.has(Slot::DbSystem) && span.kind != SERVER {
@@ -134,12 +137,27 @@ fn by_kind<'a>(span: &SpanView<'a>) -> Class<'a> {
     }
 }
 
-/// K-60, K-61, K-65.
+/// Whether a span is an actor runtime's own (K-61, K-65).
+fn is_runtime(name: &[u8]) -> bool {
+    name.starts_with(b"autogen ") || name.starts_with(b"agent_runtime ")
+}
+
+/// The agent to which an actor runtime's message is addressed, `type.(key)-A`.
+pub(crate) fn addressee<'a>(facts: &Facts<'a>) -> &'a [u8] {
+    let destination = facts.text(Slot::Destination);
+    let end = destination.windows(2).position(|two| two == b".(");
+    end.and_then(|end| destination.get(..end))
+        .unwrap_or_default()
+}
+
+/// K-60, K-61, K-65. An actor runtime's receiver is an agent if it calls a model itself.
 fn by_messaging<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Class<'a> {
     let destination = facts.text(Slot::Destination);
+    if span.kind == CONSUMER && destination.ends_with(b")-A") {
+        return Class::Node(Role::Step, Named::Addressee);
+    }
     let is_actor = destination.ends_with(b")-A") || destination.ends_with(b")-T");
-    let is_runtime = span.name.starts_with(b"autogen ") || span.name.starts_with(b"agent_runtime ");
-    if is_actor && destination.contains(&b'(') || is_runtime {
+    if is_actor && destination.contains(&b'(') || is_runtime(span.name) {
         return NEUTRAL;
     }
     let is_sent = match facts.text(Slot::MessagingOperation) {
