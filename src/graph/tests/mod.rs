@@ -397,3 +397,39 @@ fn declared_agents_are_shown_without_calls() {
         .collect();
     assert_eq!(nodes, [("agent:-/a", 0, 1)]);
 }
+
+/// B-06, B-07, E-31: a client waits for an answer, then calls an address, which is whoever answers there later.
+#[test]
+fn a_client_that_nobody_answers_calls_an_address_until_somebody_does() {
+    let mut scene = scene(100);
+    let outside = scene.node(NodeKind::Service, "outside:80");
+    let client = |scene: &Scene, id, parent| Sighting {
+        role: Role::TransportClient,
+        span_kind: 3,
+        peer: outside,
+        flags: Flags::PEER_BY_ADDRESS,
+        ..scene.neutral(id, parent)
+    };
+    let spans = [
+        scene.span(1, 0, NodeKind::Agent, "a"),
+        client(&scene, 2, 1),
+        client(&scene, 3, 1),
+    ];
+    scene.pair(&spans);
+    scene.shard.expire(Nanos(11 * SECOND));
+    assert!(scene.edges().is_empty(), "both wait");
+    scene.shard.expire(Nanos(12 * SECOND));
+    assert_eq!(
+        scene.edges(),
+        ["agent:-/a -calls-> service:-/outside:80 x2"]
+    );
+    let mut server = scene.span(4, 2, NodeKind::Service, "orders");
+    (server.role, server.service) = (Role::TransportServer, server.node);
+    server.outcome = Outcome::Timeout;
+    scene.pair(&[server]);
+    assert_eq!(
+        scene.edges(),
+        ["agent:-/a -calls-> service:-/orders x2 err1"],
+        "the other call went there too"
+    );
+}
