@@ -101,8 +101,8 @@ fn mistakes_of_a_system_are_named() {
     );
 }
 
-/// The kinds of nodes that the scanner tells apart so far, of those in the system.
-const SCANNED: &[&str] = &["agent", "tool", "model"];
+/// The kinds of nodes that are compared: all that the system has.
+const SCANNED: &[&str] = &["agent", "tool", "model", "service", "database", "queue"];
 
 /// The part of a system's graph between nodes of these kinds.
 fn between(

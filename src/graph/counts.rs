@@ -27,6 +27,8 @@ pub struct Counts {
     pub tokens_in: i64,
     /// Tokens that models wrote.
     pub tokens_out: i64,
+    /// What models cost as far as spans say, billionths of a dollar (M-01).
+    pub cost: i64,
     /// The earliest start of a call that was ever counted here, unix nanoseconds; 0 for none.
     pub first_seen: u64,
     /// The latest end.
@@ -50,7 +52,24 @@ impl Counts {
         self.latency.add_all(&other.latency);
         self.tokens_in = self.tokens_in.saturating_add(other.tokens_in);
         self.tokens_out = self.tokens_out.saturating_add(other.tokens_out);
+        self.cost = self.cost.saturating_add(other.cost);
         self.saw(other.first_seen, other.last_seen, other.example);
+    }
+
+    /// Takes another's sums away; when it was seen stays.
+    pub(crate) fn subtract(&mut self, other: &Counts) {
+        self.calls -= other.calls;
+        self.fallback -= other.fallback;
+        self.provisional -= other.provisional;
+        self.entries -= other.entries;
+        self.declared -= other.declared;
+        for (sum, less) in self.outcomes.iter_mut().zip(other.outcomes) {
+            *sum -= less;
+        }
+        self.duration_ns = self.duration_ns.saturating_sub(other.duration_ns);
+        self.tokens_in = self.tokens_in.saturating_sub(other.tokens_in);
+        self.tokens_out = self.tokens_out.saturating_sub(other.tokens_out);
+        self.cost = self.cost.saturating_sub(other.cost);
     }
 
     /// Widens the time in which it was seen.

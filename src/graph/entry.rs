@@ -2,7 +2,7 @@
 
 use crate::base::NodeId;
 use crate::graph::ledger::{Alias, EdgeSlot};
-use crate::scan::{Flags, NO_NODE, NodeKind, Role, Sighting};
+use crate::scan::{Flags, NO_NODE, NodeKind, Outcome, Role, Sighting};
 
 /// A place in the table.
 pub(crate) type Slot = u32;
@@ -39,6 +39,18 @@ pub(crate) struct Context {
     pub(crate) name: u32,
     /// The model span around it: the outermost if settled, else the nearest.
     pub(crate) model: Slot,
+    /// The span of a call that it lies in: the outermost of one service's, an MCP client's before what carries it.
+    pub(crate) via: Slot,
+    /// The step that it lies in, nothing that acts between (K-18).
+    pub(crate) step: Slot,
+    /// The service of the parent; [`NO_NODE`] where there is no parent to be seen.
+    pub(crate) above: NodeId,
+    /// OTLP's number of the parent's kind.
+    pub(crate) above_kind: u8,
+    /// The actor is an agent without a name of its own (N-12).
+    pub(crate) is_default: bool,
+    /// A message's receiver stands around it, nothing else between (E-35).
+    pub(crate) is_received: bool,
 }
 
 impl Context {
@@ -51,6 +63,12 @@ impl Context {
         service: NO_NODE,
         name: 0,
         model: NONE,
+        via: NONE,
+        step: NONE,
+        above: NO_NODE,
+        above_kind: 0,
+        is_default: false,
+        is_received: false,
     };
 
     /// Above a root.
@@ -78,8 +96,53 @@ impl Context {
             actor: seen.node,
             service: seen.service,
             name: seen.name,
+            is_default: seen.flags.has(Flags::DEFAULT_AGENT),
             ..Context::NOTHING
         }
+    }
+
+    /// Below what a service does without a node of its own.
+    fn of_service(service: NodeId) -> Context {
+        Context {
+            actor: service,
+            service,
+            ..Context::NOTHING
+        }
+    }
+}
+
+/// How the servers' spans that answer to a client's span ended: how many, by outcome (O-14).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Answers([u16; Outcome::COUNT]);
+
+impl Answers {
+    /// One more, or one fewer.
+    pub(crate) fn add(&mut self, outcome: Outcome, is_more: bool) {
+        let count = &mut self.0[outcome as usize];
+        *count = if is_more {
+            count.saturating_add(1)
+        } else {
+            count.saturating_sub(1)
+        };
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(|count| *count == 0)
+    }
+
+    /// The worst of them, in the order in which outcomes are listed.
+    pub(crate) fn worst(&self) -> Outcome {
+        [
+            Outcome::Error,
+            Outcome::Timeout,
+            Outcome::Throttled,
+            Outcome::Blocked,
+            Outcome::Cancelled,
+        ]
+        .into_iter()
+        .find(|outcome| self.0[*outcome as usize] > 0)
+        .unwrap_or_default()
     }
 }
 
@@ -91,6 +154,9 @@ pub(crate) struct Call {
     pub(crate) tokens_in: u32,
     pub(crate) tokens_out: u32,
     tokens_rank: u64,
+    /// Billionths of a dollar.
+    pub(crate) cost: u64,
+    cost_rank: u64,
 }
 
 impl Call {
@@ -111,10 +177,16 @@ impl Call {
             tokens_in: seen.tokens_in,
             tokens_out: seen.tokens_out,
             tokens_rank: if has_tokens { 1 << 40 | rank } else { 0 },
+            cost: seen.cost,
+            cost_rank: if seen.flags.has(Flags::COST) {
+                1 << 40 | rank
+            } else {
+                0
+            },
         }
     }
 
-    /// What an inner span adds: the most specific node wins, and the innermost tokens.
+    /// What an inner span adds: the most specific node wins, and the innermost tokens and cost.
     pub(crate) fn merged(mut self, inner: &Entry) -> Call {
         let inner = Call::of(&inner.seen, inner.context.depth);
         if inner.node_rank > self.node_rank {
@@ -124,6 +196,9 @@ impl Call {
             self.tokens_in = inner.tokens_in;
             self.tokens_out = inner.tokens_out;
             self.tokens_rank = inner.tokens_rank;
+        }
+        if inner.cost_rank > self.cost_rank {
+            (self.cost, self.cost_rank) = (inner.cost, inner.cost_rank);
         }
         self
     }
@@ -135,17 +210,46 @@ pub(crate) enum Counted {
     /// As nothing.
     Nothing,
     /// As a call, or as the declaration of a node.
-    Call {
-        /// The shard's number of the edge; [`NONE`] for no edge.
-        edge: EdgeSlot,
-        /// The node that was called; [`NO_NODE`] for none.
-        node: NodeId,
-        standing: Standing,
-        /// Nobody in sight made the call.
-        is_entry: bool,
-    },
+    Call(CountedCall),
     /// As evidence that two nodes are one.
     Alias(Alias),
+}
+
+/// What a handoff led to (E-15, E-16).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// Who took over; [`NO_NODE`] where nobody is to be seen.
+    pub(crate) node: NodeId,
+    /// How the turn ended.
+    pub(crate) outcome: Outcome,
+}
+
+impl Turn {
+    /// Nobody took over.
+    pub(crate) const NOBODY: Turn = Turn {
+        node: NO_NODE,
+        outcome: Outcome::Ok,
+    };
+}
+
+/// What was posted of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CountedCall {
+    /// The shard's number of the edge; [`NONE`] for no edge.
+    pub(crate) edge: EdgeSlot,
+    /// The node that was called; [`NO_NODE`] for none.
+    pub(crate) node: NodeId,
+    pub(crate) standing: Standing,
+    /// Nobody in sight made the call.
+    pub(crate) is_entry: bool,
+    /// It shows the edge and is no call (E-21).
+    pub(crate) is_marginal: bool,
+    /// How the call ended, the other side's word with it (O-14).
+    pub(crate) outcome: Outcome,
+    /// The edge from `node` to who did not answer (E-20); [`NONE`] for none.
+    pub(crate) onward: EdgeSlot,
+    /// Who is known by an address, and turned out to be `node` (B-07); [`NO_NODE`] for none.
+    pub(crate) alias: NodeId,
 }
 
 /// A span in the table, or the place of one that has not come.
@@ -159,6 +263,18 @@ pub(crate) struct Entry {
     pub(crate) context: Context,
     pub(crate) call: Call,
     pub(crate) counted: Counted,
+    /// Of a client's span: who answered. Of a step: the models that it called.
+    pub(crate) answers: Answers,
+    /// Of a client's span: nobody answered in time (B-06).
+    pub(crate) is_overdue: bool,
+    /// Of a handoff: who took over.
+    pub(crate) turn: Turn,
+    /// Of an agent's span: a handoff tells of it, and draws the edge (E-16).
+    pub(crate) is_handed: bool,
+    /// A span beside it tells of the same (E-43 to E-45).
+    pub(crate) is_twin: bool,
+    /// Of a server's span: the client's that it answers. Of a model's: the step that called it.
+    pub(crate) partner: Slot,
     pub(crate) trace: Slot,
     /// Plus one; 0 is none, as in the buckets.
     pub(crate) next_in_bucket: u32,
@@ -180,6 +296,12 @@ impl Entry {
             context: Context::MISSING,
             call: Call::of(&seen, 0),
             counted: Counted::Nothing,
+            answers: Answers::default(),
+            is_overdue: false,
+            turn: Turn::NOBODY,
+            is_handed: false,
+            is_twin: false,
+            partner: NONE,
             trace: NONE,
             next_in_bucket: 0,
             previous_in_trace: NONE,
@@ -211,8 +333,8 @@ impl Entry {
         self.call = Call::of(&seen, 0);
     }
 
-    /// What its children stand below; `slot` is its own place.
-    pub(crate) fn below(&self, slot: Slot, is_same_service: impl Fn(Slot) -> bool) -> Context {
+    /// What its children stand below; `slot` is its own place, `at` shows other spans.
+    pub(crate) fn below<'t>(&self, slot: Slot, at: impl Fn(Slot) -> &'t Sighting) -> Context {
         if !self.is_present {
             return if self.is_given_up {
                 Context::ORPHANED
@@ -220,34 +342,143 @@ impl Entry {
                 Context::MISSING
             };
         }
-        let mut through = self.context;
-        through.is_root = false;
-        if self.seen.role.gives_context() && self.seen.bears_node() {
-            if !self.seen.flags.has(Flags::DEFAULT_AGENT) || self.seen.kind != NodeKind::Agent {
-                return Context::of(&self.seen);
-            }
-            // what a nameless agent is depends on what stands above it (N-14)
-            return match through.standing {
-                Standing::Waiting => through,
-                _ if self.is_default_wrapper() => through,
-                _ => Context::of(&self.seen),
-            };
+        Context {
+            is_root: false,
+            above: self.seen.service,
+            above_kind: self.seen.span_kind,
+            ..self.passed_on(slot, at)
         }
-        if self.seen.role == Role::Model {
-            let is_inner = through.model != NONE && is_same_service(through.model);
-            if !is_inner || through.standing == Standing::Waiting {
-                through.model = slot;
+    }
+
+    fn passed_on<'t>(&self, slot: Slot, at: impl Fn(Slot) -> &'t Sighting) -> Context {
+        let mut through = self.context;
+        match self.seen.role {
+            Role::Actor if self.is_served_tool() => {}
+            Role::Actor | Role::McpServer => return self.of_actor(slot),
+            Role::Step if self.is_agent() => {
+                return Context {
+                    step: slot,
+                    ..Context::of(&self.seen)
+                };
             }
-            through.depth = if is_inner {
-                through.depth.saturating_add(1)
-            } else {
-                1
-            };
-            if through.standing == Standing::Waiting {
-                through.depth = 0;
+            Role::Step => through.step = slot,
+            Role::Consumer => {
+                return Context {
+                    is_received: true,
+                    ..Context::of_service(self.seen.service)
+                };
             }
+            Role::TransportServer if !self.is_inside() && !self.is_doorway(&at) => {
+                return Context::of_service(self.seen.service);
+            }
+            Role::McpClient if !self.is_carried_by(Role::McpClient, slot, &at) => {
+                if self.seen.bears_node() {
+                    through = Context::of(&self.seen);
+                }
+                through.via = slot;
+            }
+            Role::TransportClient | Role::Leaf if !self.is_carried(slot, &at) => {
+                through.via = slot;
+            }
+            Role::Model => {
+                self.add_model(&mut through, slot, &at);
+                if !self.is_carried(slot, &at) {
+                    through.via = slot;
+                }
+            }
+            _ => {}
         }
         through
+    }
+
+    /// Below the work of its node, if it bears one.
+    fn of_actor(&self, slot: Slot) -> Context {
+        let through = self.context;
+        if !self.seen.bears_node() {
+            return through;
+        }
+        let is_nameless =
+            self.seen.flags.has(Flags::DEFAULT_AGENT) && self.seen.kind == NodeKind::Agent;
+        // what a nameless agent is depends on what stands above it (N-14)
+        if is_nameless && through.standing == Standing::Waiting {
+            // no step may become an agent by what turns out to be another's
+            return Context {
+                step: NONE,
+                ..through
+            };
+        }
+        if is_nameless && self.is_default_wrapper() {
+            return through;
+        }
+        let is_remote = self.seen.flags.has(Flags::REMOTE);
+        Context {
+            via: if is_remote { slot } else { NONE },
+            ..Context::of(&self.seen)
+        }
+    }
+
+    fn add_model<'t>(&self, through: &mut Context, slot: Slot, at: &impl Fn(Slot) -> &'t Sighting) {
+        let is_waiting = through.standing == Standing::Waiting;
+        let is_inner = through.model != NONE && at(through.model).service == self.seen.service;
+        if !is_inner || is_waiting {
+            through.model = slot;
+        }
+        through.depth = if is_inner {
+            through.depth.saturating_add(1)
+        } else {
+            1
+        };
+        if is_waiting {
+            through.depth = 0;
+        }
+    }
+
+    /// Whether it lies in a call of its own service, whose part it is (E-31, E-32).
+    pub(crate) fn is_carried<'t>(&self, slot: Slot, at: &impl Fn(Slot) -> &'t Sighting) -> bool {
+        let via = self.context.via;
+        via != NONE && via != slot && at(via).service == self.seen.service
+    }
+
+    /// The same, in a call of this kind (E-26).
+    pub(crate) fn is_carried_by<'t>(
+        &self,
+        role: Role,
+        slot: Slot,
+        at: &impl Fn(Slot) -> &'t Sighting,
+    ) -> bool {
+        self.is_carried(slot, at) && at(self.context.via).role == role
+    }
+
+    /// K-18: a step that calls a model itself.
+    pub(crate) fn is_agent(&self) -> bool {
+        self.seen.role == Role::Step && !self.answers.is_empty()
+    }
+
+    /// K-64: a server's span that is no boundary between processes.
+    pub(crate) fn is_inside(&self) -> bool {
+        const CLIENT: u8 = 3;
+        const PRODUCER: u8 = 4;
+        self.context.above == self.seen.service
+            && !matches!(self.context.above_kind, CLIENT | PRODUCER)
+    }
+
+    /// E-30: a server's span through which a call of an agent or an MCP server comes in.
+    pub(crate) fn is_doorway<'t>(&self, at: &impl Fn(Slot) -> &'t Sighting) -> bool {
+        let via = self.context.via;
+        via != NONE && {
+            let call = at(via);
+            call.role == Role::McpClient || call.flags.has(Flags::REMOTE)
+        }
+    }
+
+    /// E-23: the tool that an MCP server runs is the server.
+    pub(crate) fn is_served_tool(&self) -> bool {
+        let context = &self.context;
+        self.seen.kind == NodeKind::Tool
+            && context.kind == NodeKind::McpServer
+            && context.actor != NO_NODE
+            && context.service == self.seen.service
+            && (context.name == 0 || context.name == self.seen.name)
     }
 
     /// N-14: a nameless agent span right below a decider of its service is that one's wrapper.

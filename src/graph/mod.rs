@@ -10,6 +10,7 @@
 //! **Invariants.** The graph is a function of the set of spans, not of their order or their batches (B-08).
 //! **Not here.** Reading spans (`scan`), threads and clocks (`guard`, `connectors`), rates and risk (`analysis`).
 
+mod counting;
 mod counts;
 mod entry;
 mod interner;
@@ -22,6 +23,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod turns;
 
 pub use counts::Counts;
 pub use interner::{EdgeKey, InternLimits, Interner, NodeRecord, OVERFLOW};

@@ -1,7 +1,7 @@
 //! What a span counts as where it stands (`span-conventions` §5): pure rules over one span and its context.
 
 use crate::base::NodeId;
-use crate::graph::entry::{Context, Entry};
+use crate::graph::entry::{Context, Entry, Slot, Standing};
 use crate::graph::interner::EdgeKey;
 use crate::graph::ledger::Alias;
 use crate::scan::{EdgeKind, Flags, NO_NODE, NodeKind, Role, Sighting};
@@ -10,10 +10,12 @@ use crate::scan::{EdgeKind, Flags, NO_NODE, NodeKind, Role, Sighting};
 pub(super) enum Reading {
     /// It counts for nothing of its own.
     Nothing,
-    /// A call of its node by another.
+    /// A call of a node by another.
     Call(EdgeKey),
+    /// The same, and the callee calls on to a peer that has not answered (E-20).
+    Relayed(EdgeKey, EdgeKey),
     /// A call of its node by nobody in sight.
-    Entry,
+    Entry(NodeId),
     /// Its node exists.
     Declared,
     /// Control passes on; the call of the receiver is a span of its own.
@@ -22,21 +24,133 @@ pub(super) enum Reading {
     Alias(Alias),
 }
 
-/// Reads a span. `is_inner` says that another model span around it tells of the same call (E-40).
-pub(super) fn of(entry: &Entry, is_inner: bool) -> Reading {
-    if !entry.is_present || !entry.seen.bears_node() {
+/// Reads the span at `slot`; `at` shows other spans. `is_inner` says that another model span around it tells of the same
+/// call (E-40).
+pub(super) fn of<'t>(
+    entry: &Entry,
+    slot: Slot,
+    is_inner: bool,
+    at: impl Fn(Slot) -> &'t Sighting,
+) -> Reading {
+    if !entry.is_present || entry.is_twin {
         return Reading::Nothing;
     }
     let (seen, context) = (&entry.seen, &entry.context);
     match seen.role {
+        Role::McpClient => mcp_client(entry, slot, &at),
+        Role::TransportClient if !entry.is_carried(slot, &at) => unanswered(entry),
+        Role::Consumer => received(seen, context),
+        Role::Handoff => handoff(entry),
+        _ if !seen.bears_node() => Reading::Nothing,
         Role::Declare => Reading::Declared,
-        Role::Handoff => handoff(seen, context),
         Role::Model if is_inner => Reading::Nothing,
         Role::Model => call(entry.call.node, seen, context),
-        Role::Actor if entry.is_default_wrapper() => Reading::Nothing,
-        Role::Actor | Role::Leaf => call(seen.node, seen, context),
+        Role::Actor if entry.is_default_wrapper() || entry.is_served_tool() => Reading::Nothing,
+        Role::Leaf if entry.is_carried(slot, &at) && is_part(seen, at(context.via)) => {
+            Reading::Nothing
+        }
+        Role::Step if !entry.is_agent() => Reading::Nothing,
+        Role::Step if context.actor == seen.node => Reading::Nothing,
+        Role::Actor | Role::Leaf | Role::Step => call(seen.node, seen, context),
+        Role::TransportServer if entry.is_inside() || entry.is_doorway(&at) => Reading::Nothing,
+        Role::TransportServer | Role::McpServer => served(seen, context),
         _ => Reading::Nothing,
     }
+}
+
+/// E-03, E-37: a driver's span inside another's, and what a queue's client says to its broker.
+fn is_part(seen: &Sighting, outer: &Sighting) -> bool {
+    outer.role == Role::Leaf && (outer.kind == seen.kind || outer.kind == NodeKind::Queue)
+}
+
+/// E-20, E-26: the tool, and the server if it does not speak for itself.
+fn mcp_client<'t>(entry: &Entry, slot: Slot, at: &impl Fn(Slot) -> &'t Sighting) -> Reading {
+    let (seen, context) = (&entry.seen, &entry.context);
+    if entry.is_carried_by(Role::McpClient, slot, at) {
+        return Reading::Nothing;
+    }
+    let is_waited_for = !entry.answers.is_empty() || !entry.is_overdue || seen.peer == NO_NODE;
+    let onward = |from| EdgeKey {
+        from,
+        to: seen.peer,
+        kind: EdgeKind::McpCall,
+    };
+    if !seen.bears_node() {
+        let (actor, _) = source(seen, context, false);
+        return if is_waited_for {
+            Reading::Nothing
+        } else {
+            Reading::Call(onward(actor))
+        };
+    }
+    match call(seen.node, seen, context) {
+        reading if is_waited_for => reading,
+        Reading::Call(edge) => Reading::Relayed(edge, onward(seen.node)),
+        // the tool's own span stands around it
+        Reading::Nothing => Reading::Call(onward(seen.node)),
+        reading => reading,
+    }
+}
+
+/// E-31: nobody answered, so it is someone outside.
+fn unanswered(entry: &Entry) -> Reading {
+    let seen = &entry.seen;
+    if !entry.answers.is_empty() || !entry.is_overdue || seen.peer == NO_NODE {
+        return Reading::Nothing;
+    }
+    let (actor, _) = source(seen, &entry.context, false);
+    if actor == seen.peer {
+        return Reading::Nothing;
+    }
+    Reading::Call(EdgeKey {
+        from: actor,
+        to: seen.peer,
+        kind: EdgeKind::Calls,
+    })
+}
+
+/// E-30, E-33: the server's side of a call; where no caller is in sight, an entry.
+fn served(seen: &Sighting, context: &Context) -> Reading {
+    let (actor, kind) = match (context.actor, context.above) {
+        (NO_NODE, NO_NODE) => return Reading::Entry(seen.node),
+        (NO_NODE, caller) => (caller, NodeKind::Service),
+        (actor, _) => (actor, context.kind),
+    };
+    if actor == seen.node {
+        return Reading::Nothing;
+    }
+    Reading::Call(EdgeKey {
+        from: actor,
+        to: seen.node,
+        kind: seen.kind.edge_from(kind),
+    })
+}
+
+/// E-35: a message comes out of its queue or, where that has no name, from whoever sent it.
+fn received(seen: &Sighting, context: &Context) -> Reading {
+    if seen.bears_node() {
+        return Reading::Call(EdgeKey {
+            from: seen.node,
+            to: seen.service,
+            kind: EdgeKind::Delivers,
+        });
+    }
+    let from = if context.actor == NO_NODE {
+        context.above
+    } else {
+        context.actor
+    };
+    if from == NO_NODE {
+        return Reading::Entry(seen.service);
+    }
+    if from == seen.service {
+        return Reading::Nothing;
+    }
+    Reading::Call(EdgeKey {
+        from,
+        to: seen.service,
+        kind: EdgeKind::Messages,
+    })
 }
 
 /// A call of `node` (E-01 to E-03), from whoever runs it.
@@ -61,19 +175,28 @@ fn call(node: NodeId, seen: &Sighting, context: &Context) -> Reading {
     if actor == node {
         return Reading::Nothing; // a wrapper
     }
-    if context.is_root && (is_decider || seen.kind == NodeKind::McpServer) {
-        return Reading::Entry;
+    let is_entry = actor == seen.service && context.actor == NO_NODE;
+    if is_decider && is_entry && context.standing == Standing::Settled {
+        return Reading::Entry(node);
     }
+    let is_message = seen.flags.has(Flags::MESSAGED) && kind == NodeKind::Agent;
     Reading::Call(EdgeKey {
         from: actor,
         to: node,
-        kind: seen.kind.edge_from(kind),
+        kind: if is_message {
+            EdgeKind::Messages
+        } else {
+            seen.kind.edge_from(kind)
+        },
     })
 }
 
 /// Who calls: the structure if it ends at someone who decides or acts, else the owner that the span names, else what the
-/// structure ended at, else the service.
+/// structure ended at, else the service.
 fn source(seen: &Sighting, context: &Context, is_decider: bool) -> (NodeId, NodeKind) {
+    if is_decider && seen.flags.has(Flags::REMOTE) && seen.hint != NO_NODE {
+        return (seen.hint, NodeKind::Agent);
+    }
     let is_found = context.actor != NO_NODE;
     let is_weak = !is_found || matches!(context.kind, NodeKind::Workflow | NodeKind::Service);
     if is_weak && !is_decider && seen.hint != NO_NODE {
@@ -86,20 +209,31 @@ fn source(seen: &Sighting, context: &Context, is_decider: bool) -> (NodeId, Node
     }
 }
 
-/// E-10: control passes from the agent that the span names, else from whoever runs it.
-fn handoff(seen: &Sighting, context: &Context) -> Reading {
-    let (actor, _) = if seen.hint == NO_NODE {
-        source(seen, context, false)
+/// E-10: who gives control away: the agent that the span names, else whoever runs it.
+pub(super) fn hands_off(entry: &Entry) -> NodeId {
+    if entry.seen.hint == NO_NODE {
+        source(&entry.seen, &entry.context, false).0
     } else {
-        (seen.hint, NodeKind::Agent)
+        entry.seen.hint
+    }
+}
+
+/// E-10, E-15: control passes to the agent that the span names, else to who was found to take over.
+fn handoff(entry: &Entry) -> Reading {
+    let seen = &entry.seen;
+    let from = hands_off(entry);
+    let to = if seen.bears_node() {
+        seen.node
+    } else {
+        entry.turn.node
     };
-    if actor == seen.node {
+    if to == NO_NODE || from == to {
         return Reading::Nothing;
     }
     let returns = seen.flags.has(Flags::RETURNS);
     Reading::Handoff(EdgeKey {
-        from: actor,
-        to: seen.node,
+        from,
+        to,
         kind: if returns {
             EdgeKind::Delegates
         } else {

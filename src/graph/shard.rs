@@ -8,20 +8,24 @@
 //! A span's context says who runs it. It comes from the parent's context, or from the parent itself where that is the work
 //! of a node; so each span is settled by one look at its parent, and what waits is settled when the missing one comes.
 //!
-//! **Bounds.** The span table's; a sighting touches its own entry, its parent's, and the entries below it whose context it
+//! A server's span answers the client's span that it lies in; a client's that nobody answers within [`T_PAIR`] is drawn to
+//! the address it called. Rules that look beside a span are applied when the tick asks (`turns`).
+//!
+//! **Bounds.** The span table's, for what waits for an answer too; a sighting touches its own entry, its parent's, and the entries below it whose context it
 //! changes. When the table is full, closed traces give way first, then settled spans without children, then the rest.
 //! **Invariants.** The counters are a function of the set of spans seen, not of their order, as long as nothing was evicted
 //! or given up in between (B-08). What was counted is taken back by the same numbers.
 //! **Not here.** Clocks: `now` is stream time and an argument. What rates mean (the tick).
 
-use crate::base::{EdgeId, Nanos, NodeId};
+use crate::base::{EdgeId, Nanos, NodeId, SpanId, TraceId};
 use crate::graph::counts::Counts;
-use crate::graph::entry::{Context, Counted, Entry, NONE, Slot, Standing};
-use crate::graph::interner::{EdgeKey, Interner};
+use crate::graph::entry::{Context, Entry, NONE, Slot, Standing};
+use crate::graph::interner::Interner;
 use crate::graph::ledger::{Alias, Differences, Ledger};
-use crate::graph::reading::{self, Reading};
 use crate::graph::table::{Shelf, SpanTable};
+use crate::graph::turns;
 use crate::scan::{NO_NODE, Role, Sighting};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +82,9 @@ pub struct Changes {
     pub stats: ShardStats,
 }
 
+/// How long a client's span waits for the server's before it is drawn to an address (B-06).
+const T_PAIR: Duration = Duration::from_secs(10);
+
 /// How often a span may come to itself before its loop is cut open.
 const ROUNDS: u32 = 4;
 
@@ -87,11 +94,17 @@ const LOOKS: usize = 64;
 /// Pairs the spans of its traces. One writer.
 pub struct Shard {
     settings: ShardSettings,
-    table: SpanTable,
-    ledger: Ledger,
+    pub(super) table: SpanTable,
+    pub(super) ledger: Ledger,
     stats: ShardStats,
+    /// Clients' spans that wait for an answer, with the time until which they do. At most one per place in the table.
+    unanswered: VecDeque<(Nanos, Slot, SpanId)>,
+    /// Traces whose turns are to be looked at again, each once.
+    pub(super) stirred: Vec<(Slot, TraceId)>,
     // work in hand, kept for its memory
     to_settle: Vec<Slot>,
+    /// Steps that became agents, or ceased to be, whose children are to be looked at.
+    pub(super) woken: Vec<Slot>,
 }
 
 impl Shard {
@@ -103,7 +116,10 @@ impl Shard {
             ledger: Ledger::new(interner, settings.seed),
             settings,
             stats: ShardStats::default(),
+            unanswered: VecDeque::new(),
             to_settle: Vec::new(),
+            woken: Vec::new(),
+            stirred: Vec::new(),
         }
     }
 
@@ -142,7 +158,28 @@ impl Shard {
         self.table.entry_mut(slot).context = Context::MISSING;
         self.settle(slot, true);
         self.table.trace_mut(trace).last = now.0;
+        turns::note(self.table.trace_mut(trace), seen);
+        self.stir(trace);
         self.file(slot);
+        if seen.peer != NO_NODE {
+            if self.unanswered.len() >= self.settings.spans {
+                self.wait_no_more();
+            }
+            self.unanswered
+                .push_back((now.plus(T_PAIR), slot, seen.span));
+        }
+    }
+
+    /// Draws the client's span that waited longest to where it was addressed, if nobody answered (B-06).
+    fn wait_no_more(&mut self) {
+        let Some((_, slot, span)) = self.unanswered.pop_front() else {
+            return;
+        };
+        if self.table.holds(slot, span) {
+            self.take_back(slot);
+            self.table.entry_mut(slot).is_overdue = true;
+            self.count(slot);
+        }
     }
 
     /// Puts a span's trace where it belongs among the open and the closed ones.
@@ -185,11 +222,10 @@ impl Shard {
             let before = self.below(slot);
             self.put(slot, context);
             if is_forced || before != self.below(slot) {
-                let mut child = self.table.entry(slot).first_child;
-                while child != NONE {
-                    to_settle.push(child);
-                    child = self.table.entry(child).next_sibling;
-                }
+                self.table.push_children(slot, &mut to_settle);
+            }
+            while let Some(step) = self.woken.pop() {
+                self.table.push_children(step, &mut to_settle);
             }
         }
         to_settle.clear();
@@ -204,10 +240,11 @@ impl Shard {
     }
 
     fn below(&self, slot: Slot) -> Context {
-        let entry = self.table.entry(slot);
-        entry.below(slot, |model| {
-            self.table.entry(model).seen.service == entry.seen.service
-        })
+        self.table.entry(slot).below(slot, |at| self.seen(at))
+    }
+
+    pub(super) fn seen(&self, slot: Slot) -> &Sighting {
+        &self.table.entry(slot).seen
     }
 
     /// Counts a span anew under another context.
@@ -226,6 +263,7 @@ impl Shard {
             outer.call = outer.call.merged(&inner);
             self.count(context.model);
         }
+        self.pair_up(slot);
         self.count(slot);
     }
 
@@ -242,77 +280,11 @@ impl Shard {
     }
 
     /// E-40: whether another model span of the service tells of the same call, around this one.
-    fn is_inner_model(&self, slot: Slot) -> bool {
+    pub(super) fn is_inner_model(&self, slot: Slot) -> bool {
         let entry = self.table.entry(slot);
         entry.seen.role == Role::Model
             && entry.context.model != NONE
             && self.table.entry(entry.context.model).seen.service == entry.seen.service
-    }
-
-    fn take_back(&mut self, slot: Slot) {
-        let counted = std::mem::replace(&mut self.table.entry_mut(slot).counted, Counted::Nothing);
-        self.post(slot, counted, -1);
-    }
-
-    fn count(&mut self, slot: Slot) {
-        let reading = self.read(slot);
-        let entry = self.table.entry(slot);
-        let standing = entry.context.standing;
-        let node = if entry.seen.role == Role::Model {
-            entry.call.node
-        } else {
-            entry.seen.node
-        };
-        let mut call = |key: Option<EdgeKey>, node, is_entry| Counted::Call {
-            edge: key.map_or(NONE, |key| self.ledger.edge(key)),
-            node,
-            standing,
-            is_entry,
-        };
-        let counted = match reading {
-            Reading::Nothing => Counted::Nothing,
-            Reading::Call(key) => call(Some(key), node, false),
-            Reading::Entry => call(None, node, true),
-            Reading::Declared => call(None, node, false),
-            Reading::Handoff(key) => call(Some(key), NO_NODE, false),
-            Reading::Alias(alias) => Counted::Alias(alias),
-        };
-        self.post(slot, counted, 1);
-        self.table.entry_mut(slot).counted = counted;
-    }
-
-    /// Adds what a span counts as, or takes it back.
-    fn post(&mut self, slot: Slot, counted: Counted, sign: i64) {
-        let entry = self.table.entry(slot);
-        match counted {
-            Counted::Nothing => {}
-            Counted::Alias(alias) => self.ledger.add_alias(alias, sign),
-            Counted::Call {
-                edge,
-                node,
-                standing,
-                is_entry,
-            } => {
-                if edge != NONE {
-                    add(self.ledger.edge_counts(edge), entry, standing, sign);
-                }
-                if node != NO_NODE {
-                    let counts = self.ledger.node_counts(node);
-                    if entry.seen.role == Role::Declare {
-                        counts.declared += sign;
-                    } else {
-                        counts.entries += sign * i64::from(is_entry);
-                        add(counts, entry, standing, sign);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Which edge and node a span counts for (`span-conventions` §5).
-    fn read(&self, slot: Slot) -> Reading {
-        let entry = self.table.entry(slot);
-        reading::of(entry, self.is_inner_model(slot))
     }
 
     /// Stops waiting for what is missing in a trace (B-04, B-09).
@@ -342,11 +314,22 @@ impl Shard {
             }
             slot = next;
         }
+        while let Some(step) = self.woken.pop() {
+            let mut child = self.table.entry(step).first_child;
+            while child != NONE {
+                self.settle(child, false);
+                child = self.table.entry(child).next_sibling;
+            }
+        }
+        self.stir(trace);
         self.table.renew(trace, Shelf::Closed);
     }
 
     /// Lets time pass: gives up what waited too long, forgets what is too old.
     pub fn expire(&mut self, now: Nanos) {
+        while self.unanswered.front().is_some_and(|(due, ..)| *due <= now) {
+            self.wait_no_more();
+        }
         let is_due = |last: u64, after: Duration| Nanos(last).plus(after) <= now;
         for shelf in [Shelf::Stuck, Shelf::Open] {
             while let Some(trace) = self.table.oldest(shelf)
@@ -369,6 +352,10 @@ impl Shard {
                 self.give_up(trace);
             }
         }
+        while !self.unanswered.is_empty() {
+            self.wait_no_more();
+        }
+        self.take_turns();
     }
 
     /// Makes room. A trace that had nothing to give is not looked at again before its next span.
@@ -417,6 +404,7 @@ impl Shard {
 
     /// Hands over what changed. Between two sightings, so that a move never shows half done.
     pub fn take_changes(&mut self) -> Changes {
+        self.take_turns();
         self.stats.spans = self.table.len() as u64;
         self.stats.capacity = (self.table.len() + self.table.room()) as u64;
         let Differences {
@@ -435,27 +423,5 @@ impl Shard {
     #[cfg(test)]
     pub(crate) fn check(&self) {
         self.table.check();
-    }
-}
-
-/// Adds a span's numbers to counters, or takes them back.
-fn add(counts: &mut Counts, entry: &Entry, standing: Standing, sign: i64) {
-    if standing == Standing::Waiting {
-        counts.provisional += sign;
-        return;
-    }
-    let seen = &entry.seen;
-    counts.calls += sign;
-    counts.fallback += sign * i64::from(standing == Standing::Orphaned);
-    counts.outcomes[seen.outcome as usize] += sign;
-    counts.latency.add(seen.end - seen.start, sign);
-    let lasted = i64::try_from(seen.end - seen.start).unwrap_or(i64::MAX);
-    counts.duration_ns = counts.duration_ns.saturating_add(sign * lasted);
-    if seen.role == Role::Model {
-        counts.tokens_in += sign * i64::from(entry.call.tokens_in);
-        counts.tokens_out += sign * i64::from(entry.call.tokens_out);
-    }
-    if sign > 0 {
-        counts.saw(seen.start, seen.end, seen.trace);
     }
 }

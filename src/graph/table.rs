@@ -27,6 +27,14 @@ pub(crate) struct Trace {
     /// Entries of which the source is not known yet.
     pub(crate) waiting: u32,
     pub(crate) has_root: bool,
+    /// Control passes between agents in it.
+    pub(crate) has_handoffs: bool,
+    /// Some of its spans may tell of the same as others beside them.
+    pub(crate) has_twins: bool,
+    /// The instrumentation that told of its first model or agent.
+    pub(crate) scope: Option<u32>,
+    /// Its turns are to be looked at again.
+    pub(crate) is_stirred: bool,
     /// Stream time of its latest span, nanoseconds.
     pub(crate) last: u64,
     pub(crate) shelf: Shelf,
@@ -138,6 +146,12 @@ impl SpanTable {
         None
     }
 
+    /// Whether this span is still in its place.
+    pub(crate) fn holds(&self, slot: Slot, span: SpanId) -> bool {
+        let entry = self.entry(slot);
+        entry.seen.span == span && entry.is_present && self.find(entry.trace, span) == Some(slot)
+    }
+
     pub(crate) fn find_trace(&mut self, id: TraceId) -> Option<Slot> {
         if let Some((recent, slot)) = self.recent
             && recent == id
@@ -170,6 +184,10 @@ impl SpanTable {
             end: NONE,
             waiting: 0,
             has_root: false,
+            has_handoffs: false,
+            has_twins: false,
+            scope: None,
+            is_stirred: false,
             last: 0,
             shelf: Shelf::Open,
             older: NONE,
@@ -203,6 +221,15 @@ impl SpanTable {
         entry.parent = parent;
         entry.previous_sibling = NONE;
         entry.next_sibling = first;
+    }
+
+    /// Adds the children of an entry to a list.
+    pub(crate) fn push_children(&self, slot: Slot, list: &mut Vec<Slot>) {
+        let mut child = self.entry(slot).first_child;
+        while child != NONE {
+            list.push(child);
+            child = self.entry(child).next_sibling;
+        }
     }
 
     /// Takes an entry from under its parent, and the parent out if that is a placeholder for it alone.

@@ -77,6 +77,23 @@ impl Totals {
                 nodes.entry(*node).or_default().add(counts);
             }
         }
+        for (nameless, model) in self.only_models(&edges) {
+            let Some(counts) = edges.remove(&nameless) else {
+                continue;
+            };
+            let joined = EdgeKey {
+                to: model,
+                ..nameless
+            };
+            edges.entry(joined).or_default().add(&counts);
+            nodes.entry(model).or_default().add(&counts);
+            if let Some(left) = nodes.get_mut(&nameless.to) {
+                left.subtract(&counts);
+                if !left.is_visible() {
+                    nodes.remove(&nameless.to);
+                }
+            }
+        }
         for key in edges.keys() {
             nodes.entry(key.from).or_default();
             nodes.entry(key.to).or_default();
@@ -133,12 +150,61 @@ impl Totals {
                 }
             }
         }
-        for (from, to) in losers.into_iter().chain(tools) {
+        for (from, to) in losers.into_iter().chain(tools).chain(self.found_peers()) {
             if let Some(place) = shown.get_mut(from.0 as usize) {
                 *place = to;
             }
         }
         shown
+    }
+
+    /// N-27: calls of models without a name, and the only model that their source calls at that provider.
+    fn only_models(&self, edges: &BTreeMap<EdgeKey, Counts>) -> Vec<(EdgeKey, NodeId)> {
+        let is_nameless = |key: &NodeKey| key.name.starts_with("unknown@");
+        let model = |edge: &EdgeKey| {
+            let key = self.key(edge.to)?;
+            (edge.kind == EdgeKind::CallsModel).then_some(key)
+        };
+        let only = |edge: &EdgeKey| {
+            let provider = &*model(edge)?.scope;
+            let least = EdgeKey {
+                from: edge.from,
+                to: NodeId(0),
+                kind: EdgeKind::Invokes,
+            };
+            let mut models = edges
+                .range(least..)
+                .map(|(other, _)| other)
+                .take_while(|other| other.from == edge.from)
+                .filter(|other| {
+                    model(other).is_some_and(|key| {
+                        !is_nameless(key) && (provider == "unknown" || provider == &*key.scope)
+                    })
+                });
+            let first = models.next()?;
+            models.next().is_none().then_some((*edge, first.to))
+        };
+        edges
+            .keys()
+            .filter(|edge| model(edge).is_some_and(is_nameless))
+            .filter_map(only)
+            .collect()
+    }
+
+    /// B-07: peers known by an address behind which one node alone has answered.
+    fn found_peers(&self) -> Vec<(NodeId, NodeId)> {
+        let is_peer = |node| matches!(self.kind(node), NodeKind::Service | NodeKind::McpServer);
+        let mut found = BTreeMap::<NodeId, Option<NodeId>>::new();
+        for alias in self.aliases.keys().filter(|alias| is_peer(alias.outer)) {
+            found
+                .entry(alias.outer)
+                .and_modify(|only| *only = only.filter(|node| *node == alias.inner))
+                .or_insert(Some(alias.inner));
+        }
+        found
+            .into_iter()
+            .filter_map(|(peer, only)| Some((peer, only?)))
+            .collect()
     }
 
     fn key(&self, node: NodeId) -> Option<&NodeKey> {

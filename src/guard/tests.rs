@@ -96,8 +96,8 @@ fn the_adk_capture_gives_its_agents_tools_and_models() {
         [
             "archive_reporter calls_model gemini-2.5-flash 3/0",
             "archive_reporter uses_tool search_archive 1/0",
-            "editor delegates story_desk 2/1",
-            "editor delegates weather_desk 2/1",
+            "editor hands_off story_desk 2/1",
+            "editor hands_off weather_desk 2/1",
             "editor calls_model gemini-2.5-pro 4/0",
             "fact_checker calls_model gemini-2.5-flash 3/0",
             "fact_checker uses_tool check_fact 2/1",

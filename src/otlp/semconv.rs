@@ -110,6 +110,7 @@ names! {
     TRACELOOP_SPAN_KIND = "traceloop.span.kind";
     TRACELOOP_ENTITY_NAME = "traceloop.entity.name";
     TRACELOOP_ENTITY_INPUT = "traceloop.entity.input";
+    GEN_AI_TASK_NAME = "gen_ai.task.name";
     TRACELOOP_WORKFLOW_NAME = "traceloop.workflow.name";
     CREWAI_CREW_NAME = "crewai.crew.name";
     LLM_USAGE_PROMPT_TOKENS = "llm.usage.prompt_tokens";

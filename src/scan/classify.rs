@@ -1,7 +1,7 @@
 //! What a span is: the precedence table of `span-conventions` §3, first match wins.
 //!
-//! Here so far: the GenAI conventions, OpenInference, OpenLLMetry, the AI SDK and what is cheap beside them. A span that
-//! no test knows is neutral (K-99): looked through, never an error.
+//! Agents, models and tools are here; what carries their calls is in `transport`. A span that no test knows is neutral
+//! (K-99): looked through, never an error.
 
 use crate::otlp::SpanView;
 use crate::scan::alias::Slot;
@@ -10,6 +10,7 @@ use crate::scan::identity;
 use crate::scan::kind::Role;
 use crate::scan::scanner::Dialect;
 use crate::scan::text::after;
+use crate::scan::{steps, transport};
 
 /// By which rules a node is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,21 @@ pub(crate) enum Named {
     Memory,
     Guardrail,
     Human,
+    /// The agent of a service that does not name it (N-12).
+    MainAgent,
+    /// An agent that goes by the name of a step.
+    Step,
+    /// The agent to which a message is addressed.
+    Addressee,
+    /// The agent that a delegation tool names in its arguments.
+    Coworker,
+    McpServer,
+    Service,
+    Database,
+    VectorStore,
+    Queue,
+    Peer,
+    McpPeer,
 }
 
 /// What the tests came to.
@@ -34,6 +50,8 @@ pub(crate) enum Class<'a> {
     Neutral,
     /// A node's work or a call of it.
     Node(Role, Named),
+    /// Takes part without a node of its own.
+    Bare(Role),
     /// Control goes to an agent of this name; empty where it is hidden (E-15).
     Handoff { to: &'a [u8], from: &'a [u8] },
 }
@@ -43,6 +61,7 @@ const AGENT: Class<'static> = Class::Node(Role::Actor, Named::Agent);
 const WORKFLOW: Class<'static> = Class::Node(Role::Actor, Named::Workflow);
 const MODEL: Class<'static> = Class::Node(Role::Model, Named::Model);
 const RETRIEVER: Class<'static> = Class::Node(Role::Actor, Named::Retriever);
+const TOOL: Class<'static> = Class::Node(Role::Actor, Named::Tool);
 const GUARDRAIL: Class<'static> = Class::Node(Role::Actor, Named::Guardrail);
 
 /// Classifies a span.
@@ -58,31 +77,112 @@ pub(crate) fn classify<'a>(facts: &Facts<'a>, span: &SpanView<'a>, dialect: Dial
             from,
         }; // K-02
     }
+    if dialect == Dialect::A2aSdk {
+        return NEUTRAL; // K-01
+    }
     let operation = facts.text(Slot::Operation);
     let tl = facts.text(Slot::TlKind);
     if matches!(operation, b"handoff" | b"agent_handoff") || tl == b"handoff" {
         let from = facts.first(&[Slot::HandoffFrom, Slot::AgentName]);
         return Class::Handoff { to: b"", from }; // K-03
     }
-    let by_dialect = by_langsmith(facts)
+    let by_dialect = transport::by_mcp(facts, span)
+        .or_else(|| transport::by_a2a(facts, span))
+        .or_else(|| by_vendor(facts))
+        .or_else(|| by_langsmith(facts))
         .or_else(|| by_traceloop_wrapper(facts, span, dialect))
-        .or_else(|| by_ai_sdk(facts, span))
-        .or_else(|| by_operation(operation, facts, span));
+        .or_else(|| by_ai_sdk(facts, span, dialect))
+        .or_else(|| by_executor(facts, span))
+        .or_else(|| by_operation(operation, facts, span, dialect));
     if let Some(class) = by_dialect {
         return class;
     }
     match tl {
         b"agent" => return AGENT, // K-30
-        b"tool" => return tool(facts, span),
+        b"tool" => return tool(facts, span, dialect),
         _ => {}
     }
     if span.name == b"agent run" && facts.has(Slot::VendorAgentName) {
         return AGENT; // K-31
     }
     if span.name == b"running tool" && facts.has(Slot::ToolName) {
-        return tool(facts, span);
+        return tool(facts, span, dialect);
     }
-    by_openinference(facts, span)
+    by_haystack(facts, span)
+        .or_else(|| by_openinference(facts, span, dialect))
+        .or_else(|| by_observation(facts))
+        .unwrap_or_else(|| transport::classify(facts, span))
+}
+
+/// K-10, K-11, K-15, K-16: vendors' own words for the kind of a span.
+fn by_vendor<'a>(facts: &Facts<'a>) -> Option<Class<'a>> {
+    match facts.text(Slot::Ag2Type) {
+        b"human_input" => return Some(Class::Node(Role::Leaf, Named::Human)),
+        b"usage" | b"envelope" | b"channel" | b"task" | b"agent_lifetime" | b"agent_event" => {
+            return Some(NEUTRAL);
+        }
+        _ => {}
+    }
+    match facts.text(Slot::SpringKind) {
+        b"tool_call" => return Some(TOOL),
+        b"advisor" | b"chat_client" => return Some(NEUTRAL),
+        _ => {}
+    }
+    match facts.text(Slot::MastraType) {
+        b"" => None,
+        b"agent_run" => Some(AGENT),
+        b"workflow_run" => Some(WORKFLOW),
+        b"tool_call" | b"provider_tool_call" => Some(TOOL),
+        b"model_generation" | b"model_inference" | b"rag_embedding" => Some(MODEL),
+        b"mcp_server_request" => Some(Class::Node(Role::McpServer, Named::McpServer)),
+        _ => Some(NEUTRAL),
+    }
+}
+
+/// K-16: Microsoft's executors.
+fn by_executor<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Option<Class<'a>> {
+    if span.name.starts_with(b"executor.process") && facts.has(Slot::VendorAgentName) {
+        let is_agent = facts.text(Slot::ExecutorType) == b"AgentExecutor";
+        return Some(if is_agent { AGENT } else { NEUTRAL });
+    }
+    let is_run = span.name.starts_with(b"workflow.run") && facts.has(Slot::OtherWorkflow);
+    is_run.then_some(WORKFLOW)
+}
+
+/// K-43: Haystack's own spans.
+fn by_haystack<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Option<Class<'a>> {
+    let name = span.name.strip_prefix(b"haystack.")?;
+    Some(match name {
+        b"component.run" if facts.text(Slot::HaystackType) == b"Agent" => AGENT,
+        b"agent.step.tool" => TOOL,
+        _ if name.starts_with(b"agent.hook.human_in_the_loop") => {
+            Class::Node(Role::Leaf, Named::Human)
+        }
+        _ => NEUTRAL,
+    })
+}
+
+/// K-41, K-42: Langfuse and MLflow.
+fn by_observation<'a>(facts: &Facts<'a>) -> Option<Class<'a>> {
+    match facts.text(Slot::LangfuseType) {
+        b"" => {}
+        b"generation" | b"embedding" => return Some(MODEL),
+        b"agent" => return Some(AGENT),
+        b"tool" => return Some(TOOL),
+        b"retriever" => return Some(RETRIEVER),
+        b"guardrail" => return Some(GUARDRAIL),
+        _ => return Some(NEUTRAL),
+    }
+    match facts.text(Slot::MlflowType).trim_ascii() {
+        b"" => None,
+        b"\"LLM\"" | b"\"CHAT_MODEL\"" | b"\"EMBEDDING\"" => Some(MODEL),
+        b"\"AGENT\"" => Some(AGENT),
+        b"\"TOOL\"" => Some(TOOL),
+        b"\"RETRIEVER\"" | b"\"MEMORY\"" => Some(RETRIEVER),
+        b"\"GUARDRAIL\"" => Some(GUARDRAIL),
+        b"\"WORKFLOW\"" => Some(WORKFLOW),
+        _ => Some(NEUTRAL),
+    }
 }
 
 /// K-12: the LangSmith bridge writes wrong operations for these.
@@ -106,9 +206,9 @@ fn by_traceloop_wrapper<'a>(
     }
     match facts.text(Slot::TlKind) {
         b"task" if operation == b"vector_db_retrieve" => None,
-        b"task" if facts.has(Slot::OiToolName) => Some(tool(facts, span)),
+        b"task" if facts.has(Slot::OiToolName) => Some(tool(facts, span, dialect)),
         b"task" if span.name.ends_with(b"Retriever.task") => Some(RETRIEVER),
-        b"task" => Some(NEUTRAL),
+        b"task" => Some(steps::task(facts, span, dialect)),
         b"workflow" => {
             let name = span.name.strip_suffix(b".workflow").unwrap_or(span.name);
             let is_workflow = [&b"Workflow"[..], b"Agent", b"Engine"]
@@ -126,13 +226,13 @@ fn by_traceloop_wrapper<'a>(
 }
 
 /// K-17.
-fn by_ai_sdk<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Option<Class<'a>> {
+fn by_ai_sdk<'a>(facts: &Facts<'a>, span: &SpanView<'a>, dialect: Dialect) -> Option<Class<'a>> {
     let operation = facts.text(Slot::AiOperation);
     if operation.is_empty() {
         return None;
     }
     if operation == b"ai.toolCall" {
-        return Some(tool(facts, span));
+        return Some(tool(facts, span, dialect));
     }
     let ends: [&[u8]; 4] = [b".doGenerate", b".doStream", b".doEmbed", b".doRerank"];
     if ends.iter().any(|end| operation.ends_with(end)) {
@@ -165,7 +265,12 @@ fn is_model_operation(operation: &[u8]) -> bool {
 }
 
 /// K-20 to K-28.
-fn by_operation<'a>(operation: &[u8], facts: &Facts<'a>, span: &SpanView<'a>) -> Option<Class<'a>> {
+fn by_operation<'a>(
+    operation: &[u8],
+    facts: &Facts<'a>,
+    span: &SpanView<'a>,
+    dialect: Dialect,
+) -> Option<Class<'a>> {
     if operation.is_empty() {
         return None;
     }
@@ -181,17 +286,17 @@ fn by_operation<'a>(operation: &[u8], facts: &Facts<'a>, span: &SpanView<'a>) ->
         b"execute_tool" if span.name == b"execute_tool (merged)" && !facts.has(Slot::ToolName) => {
             NEUTRAL
         }
-        b"execute_tool" => tool(facts, span),
+        b"execute_tool" => tool(facts, span, dialect),
         b"retrieval" | b"vector_db_retrieve" => RETRIEVER,
         b"search_memory" | b"create_memory" | b"update_memory" | b"upsert_memory"
         | b"delete_memory" => Class::Node(Role::Leaf, Named::Memory),
         b"guardrail_check" | b"run_guardrail" | b"apply_guardrail" => GUARDRAIL,
+        b"execute_task" => steps::task(facts, span, dialect),
         b"create_memory_store"
         | b"delete_memory_store"
         | b"plan"
         | b"agent_step"
         | b"execute_event_loop_cycle"
-        | b"execute_task"
         | b"invoke_node"
         | b"framework"
         | b"fetch_response" => NEUTRAL,
@@ -199,19 +304,38 @@ fn by_operation<'a>(operation: &[u8], facts: &Facts<'a>, span: &SpanView<'a>) ->
     })
 }
 
-/// K-40.
-fn by_openinference<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Class<'a> {
-    match facts.text(Slot::OiKind) {
+/// K-40, K-46.
+fn by_openinference<'a>(
+    facts: &Facts<'a>,
+    span: &SpanView<'a>,
+    dialect: Dialect,
+) -> Option<Class<'a>> {
+    Some(match facts.text(Slot::OiKind) {
+        b"" => return None,
+        b"LLM" if is_no_call(span.name) => NEUTRAL,
         b"LLM" | b"EMBEDDING" | b"DECISION" => MODEL,
         b"RERANKER" if facts.has(Slot::Model) => MODEL,
-        b"TOOL" => tool(facts, span),
+        b"TOOL" => tool(facts, span, dialect),
         b"RETRIEVER" => RETRIEVER,
         b"GUARDRAIL" => GUARDRAIL,
-        b"AGENT" if facts.has(Slot::OiToolName) => tool(facts, span),
-        b"AGENT" => AGENT,
+        b"AGENT" if facts.has(Slot::OiToolName) => tool(facts, span, dialect),
+        b"AGENT" => steps::agent(facts, span),
         b"CHAIN" if facts.has(Slot::CrewKey) => WORKFLOW,
+        b"CHAIN" if dialect == Dialect::Haystack => match span.name {
+            // K-45
+            b"Agent.run" | b"Pipeline.run" => Class::Node(Role::Actor, Named::MainAgent),
+            _ => NEUTRAL,
+        },
+        b"CHAIN" => steps::chain(facts, span),
         _ => NEUTRAL,
-    }
+    })
+}
+
+/// K-46: said to be a model, and calls none.
+fn is_no_call(name: &[u8]) -> bool {
+    name.ends_with(b"TokenCountResponse")
+        || name.ends_with(b"count_tokens")
+        || name.windows(10).any(|part| part == b"._prepare_")
 }
 
 /// Tools that ask a person (K-70), canonical.
@@ -236,13 +360,26 @@ const CONTROLS: &[&[u8]] = &[
 ];
 
 /// A tool, unless its name says that it is a person, a handoff or a control (E-11, E-13, K-70, K-71).
-fn tool<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Class<'a> {
+fn tool<'a>(facts: &Facts<'a>, span: &SpanView<'a>, dialect: Dialect) -> Class<'a> {
     let name = identity::tool(facts, span);
     if HUMANS.iter().any(|human| name.eq_ignore_ascii_case(human)) {
         return Class::Node(Role::Leaf, Named::Human);
     }
-    if CONTROLS.contains(&name) || after_any_case(name, b"transfer_back_to_").is_some() {
+    let is_hidden_handoff = dialect == Dialect::LlamaIndex && name == b"handoff";
+    if is_hidden_handoff
+        || CONTROLS.contains(&name)
+        || after_any_case(name, b"transfer_back_to_").is_some()
+    {
         return NEUTRAL;
+    }
+    let coworkers: [&[u8]; 4] = [
+        b"delegate_work_to_coworker",
+        b"ask_question_to_coworker",
+        b"Delegate work to coworker",
+        b"Ask question to coworker",
+    ];
+    if coworkers.contains(&name) && !coworker(facts.text(Slot::Arguments)).is_empty() {
+        return Class::Node(Role::Actor, Named::Coworker); // E-13
     }
     let from = facts.text(Slot::AgentName);
     let spoken = after(name, "handoff to ");
@@ -275,6 +412,20 @@ const INPUT_VALUE: u8 = 1;
 fn after_any_case<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     let (head, tail) = text.split_at_checked(prefix.len())?;
     head.eq_ignore_ascii_case(prefix).then_some(tail)
+}
+
+/// The arguments' `coworker` (E-13, R-06).
+pub(crate) fn coworker(json: &[u8]) -> &[u8] {
+    #[derive(serde::Deserialize)]
+    struct Arguments<'a> {
+        #[serde(borrow)]
+        coworker: Option<&'a str>,
+    }
+    serde_json::from_slice::<Arguments<'_>>(json)
+        .ok()
+        .and_then(|arguments| arguments.coworker)
+        .map(str::as_bytes)
+        .unwrap_or_default()
 }
 
 /// The arguments' `agent_name`, the one field that may be looked at; empty if there is none or it is escaped.

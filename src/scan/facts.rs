@@ -55,6 +55,11 @@ impl<'a> Facts<'a> {
             let read = match slot {
                 Slot::FinishReasons => worst_reason(*value),
                 Slot::Ours => Some(1),
+                Slot::CostTotal
+                | Slot::CostIn
+                | Slot::CostOut
+                | Slot::CostCacheRead
+                | Slot::CostCacheWrite => nano(value),
                 _ => number(value),
             };
             match read {
@@ -118,6 +123,20 @@ fn number(value: &ValueView<'_>) -> Option<u64> {
     (number <= MAX_COUNT).then_some(number)
 }
 
+/// An amount of money in billionths; none that is negative or beyond belief.
+fn nano(value: &ValueView<'_>) -> Option<u64> {
+    const MOST: f64 = 1e6;
+    let amount = match value {
+        ValueView::Double(double) => *double,
+        ValueView::Int(int) => *int as f64,
+        ValueView::Str(digits) => std::str::from_utf8(digits).ok()?.parse().ok()?,
+        _ => return None,
+    };
+    (0.0..=MOST)
+        .contains(&amount)
+        .then_some((amount * 1e9).round() as u64)
+}
+
 /// The worst of the finish reasons, which come as a list, as JSON or Python text of a list, or as one word.
 fn worst_reason(value: ValueView<'_>) -> Option<u64> {
     let of_word = |word: &[u8]| match word {
@@ -161,6 +180,17 @@ mod tests {
             let view = crate::otlp::SpanView::decode(&bytes);
             let facts = Facts::collect(&table, view.attributes());
             assert_eq!(facts.text(Slot::Model), expected.as_bytes());
+        }
+    }
+
+    /// M-01.
+    #[test]
+    fn amounts_are_kept_in_billionths() {
+        assert_eq!(nano(&ValueView::Double(0.0021)), Some(2_100_000));
+        assert_eq!(nano(&ValueView::Str(b"0.5")), Some(500_000_000));
+        assert_eq!(nano(&ValueView::Int(2)), Some(2_000_000_000));
+        for odd in [f64::NAN, f64::INFINITY, -0.1, 1e7] {
+            assert_eq!(nano(&ValueView::Double(odd)), None, "{odd}");
         }
     }
 

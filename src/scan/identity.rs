@@ -7,8 +7,9 @@ use crate::scan::classify::Named;
 use crate::scan::facts::Facts;
 use crate::scan::kind::NodeKind;
 use crate::scan::origin::Origin;
+use crate::scan::peer::{self, Address};
 use crate::scan::sighting::Flags;
-use crate::scan::{hash, model, text};
+use crate::scan::{classify, hash, model, steps, text, transport};
 use std::sync::Arc;
 
 /// Who a node is, before it has a number. Nodes of different realms never join (R-GRA-7).
@@ -68,12 +69,15 @@ pub(crate) type Words<'a> = [&'a [u8]; 3];
 pub(crate) fn words<'a>(named: Named, facts: &Facts<'a>, span: &SpanView<'a>) -> Words<'a> {
     match named {
         Named::Agent => [agent(facts, span), b"", b""],
-        Named::Workflow => [workflow(facts, span), b"", b""],
+        Named::Addressee => [transport::addressee(facts), b"", b""],
+        Named::Step => [steps::name(facts, span), b"", b""],
+        Named::Coworker => [classify::coworker(facts.text(Slot::Arguments)), b"", b""],
+        Named::Workflow => [workflow(facts, span), b"", unnamed_kind(facts)],
         Named::Model => model_words(facts),
         Named::Tool => [tool(facts, span), b"", b""],
         Named::Retriever => {
             let component = facts.text(Slot::EntityName);
-            let component = if component.is_empty() {
+            let component = if component.is_empty() || component == span.name {
                 class(span.name)
             } else {
                 component
@@ -85,7 +89,47 @@ pub(crate) fn words<'a>(named: Named, facts: &Facts<'a>, span: &SpanView<'a>) ->
             let name = facts.text(Slot::Guardrail);
             [if name.is_empty() { span.name } else { name }, b"", b""]
         }
-        Named::Human => [b"", b"", b""],
+        Named::Human | Named::Service | Named::MainAgent => [b"", b"", b""],
+        Named::McpServer => {
+            let workflow = facts.text(Slot::Workflow);
+            let is_named = facts.text(Slot::TlKind) == b"server";
+            [if is_named { workflow } else { b"" }, b"", b""]
+        }
+        Named::Database | Named::VectorStore => {
+            let peer = facts.text(Slot::Peer);
+            let address = if peer.is_empty() {
+                facts.text(Slot::Host)
+            } else {
+                peer
+            };
+            let last = if named == Named::Database {
+                Slot::DbNamespace
+            } else {
+                Slot::DbCollection
+            };
+            [facts.text(Slot::DbSystem), address, facts.text(last)]
+        }
+        Named::Queue => {
+            let is_temporary = facts.number(Slot::IsTemporary) == Some(1);
+            let mark: &[u8] = if is_temporary { b"temporary" } else { b"" };
+            [
+                facts.text(Slot::MessagingSystem),
+                facts.text(Slot::Destination),
+                mark,
+            ]
+        }
+        Named::Peer => peer::words(facts),
+        Named::McpPeer => peer::mcp_words(facts),
+    }
+}
+
+/// The port that is part of a name, 0 where there is none.
+pub(crate) fn port(named: Named, facts: &Facts<'_>) -> u16 {
+    match named {
+        Named::Database | Named::VectorStore => peer::port(facts),
+        Named::Peer if !facts.has(Slot::Peer) => Address::of_peer(facts).port,
+        Named::McpPeer => Address::of(facts.text(Slot::Host), peer::port(facts)).port,
+        _ => 0,
     }
 }
 
@@ -163,11 +207,26 @@ fn workflow<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> &'a [u8] {
         facts.text(Slot::OtherWorkflow),
         kickoff,
         span.name.strip_suffix(b".workflow").unwrap_or_default(),
+        // K-19
+        if facts.has(Slot::OiKind) && !facts.has(Slot::CrewKey) {
+            span.name
+        } else {
+            b""
+        },
     ];
     candidates
         .into_iter()
         .find(|name| !name.is_empty())
         .unwrap_or_default()
+}
+
+/// N-41: what a graph or a swarm without a name is called behind its service's.
+fn unnamed_kind<'a>(facts: &Facts<'a>) -> &'a [u8] {
+    match facts.text(Slot::Operation) {
+        b"invoke_graph" => b"_graph",
+        b"invoke_swarm" => b"_swarm",
+        _ => b"",
+    }
 }
 
 /// N-20, N-21, N-23: the provider's word, the model's, and the host where no provider is named.
@@ -199,6 +258,10 @@ pub(crate) fn tool<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> &'a [u8] {
     if !name.is_empty() {
         return name;
     }
+    let called = transport::mcp_tool(facts, span);
+    if !called.is_empty() {
+        return called;
+    }
     let in_name = text::after(span.name, "execute_tool ");
     if in_name.is_empty() {
         span.name
@@ -213,10 +276,23 @@ fn class(name: &[u8]) -> &[u8] {
 }
 
 /// Makes the key of words on first sight, and finds its number.
-pub(crate) fn know(named: Named, words: Words<'_>, origin: &Origin, intern: &dyn Intern) -> Known {
+pub(crate) fn know(
+    named: Named,
+    words: Words<'_>,
+    port: u16,
+    origin: &Origin,
+    intern: &dyn Intern,
+) -> Known {
     let first = words[0];
     match named {
-        Named::Agent => decider(NodeKind::Agent, first, origin, intern),
+        Named::Agent | Named::MainAgent | Named::Step | Named::Addressee | Named::Coworker => {
+            decider(NodeKind::Agent, first, origin, intern)
+        }
+        Named::Workflow if first.is_empty() && !words[2].is_empty() => {
+            let kind = text::tidy(words[2]);
+            let name = format!("{}{kind}", origin.service_name);
+            decider(NodeKind::Workflow, name.as_bytes(), origin, intern)
+        }
         Named::Workflow => decider(NodeKind::Workflow, first, origin, intern),
         Named::Model => known_model(words, origin, intern),
         Named::Tool => plain(
@@ -257,10 +333,44 @@ pub(crate) fn know(named: Named, words: Words<'_>, origin: &Origin, intern: &dyn
             intern,
         ),
         Named::Retriever => plain(NodeKind::Retriever, "ds", text::tidy(first), origin, intern),
+        Named::Service => own(NodeKind::Service, b"", origin, intern),
+        Named::McpServer => own(NodeKind::McpServer, first, origin, intern),
+        Named::Database | Named::VectorStore => {
+            let kind = if named == Named::Database {
+                NodeKind::Database
+            } else {
+                NodeKind::Retriever
+            };
+            let (system, name) = peer::store(words, port, origin);
+            plain(kind, &system, name, origin, intern)
+        }
+        Named::Queue => {
+            let (system, name) = peer::queue(words);
+            plain(NodeKind::Queue, &system, name, origin, intern)
+        }
+        Named::Peer => peer::know(words, port, origin, intern),
+        Named::McpPeer => peer::know_mcp(words, port, origin, intern),
     }
 }
 
-fn plain(kind: NodeKind, scope: &str, name: String, origin: &Origin, intern: &dyn Intern) -> Known {
+/// A node that is named in the namespace, and like the service if it has no name of its own (N-01, N-31, N-38).
+pub(crate) fn own(kind: NodeKind, name: &[u8], origin: &Origin, intern: &dyn Intern) -> Known {
+    let name = text::tidy(name);
+    let name = if name.is_empty() {
+        origin.service_name.to_string()
+    } else {
+        name
+    };
+    plain(kind, &origin.namespace, name, origin, intern)
+}
+
+pub(crate) fn plain(
+    kind: NodeKind,
+    scope: &str,
+    name: String,
+    origin: &Origin,
+    intern: &dyn Intern,
+) -> Known {
     let name = if name.is_empty() {
         "unknown".to_owned()
     } else {

@@ -115,16 +115,10 @@ pub enum Role {
     TransportServer,
     /// A node exists; nothing was called.
     Declare,
+    /// A named step of a framework: an agent if it calls a model itself, else looked through (K-18).
+    Step,
     /// Contributes nothing and is looked through.
     Neutral,
-}
-
-impl Role {
-    /// Whether what runs inside such a span is called by its node.
-    #[must_use]
-    pub fn gives_context(self) -> bool {
-        matches!(self, Role::Actor | Role::McpServer | Role::Consumer)
-    }
 }
 
 /// What an edge says (`span-conventions` §1.3).

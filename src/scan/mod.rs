@@ -20,13 +20,16 @@ mod kind;
 mod model;
 mod origin;
 mod outcome;
+mod peer;
 mod scanner;
 mod sighting;
+mod steps;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod text;
+mod transport;
 
 pub use identity::{Intern, Interned, Known, NodeKey};
 pub use kind::{EdgeKind, NodeKind, Outcome, Role};

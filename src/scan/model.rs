@@ -180,6 +180,11 @@ fn spelled(raw: &str) -> String {
     known(&lower).unwrap_or(lower)
 }
 
+/// Whether a model answers at this host.
+pub(crate) fn is_endpoint(host: &str) -> bool {
+    by_host(host).is_some()
+}
+
 /// The host of an address that may be a URL.
 fn host_of(address: &str) -> &str {
     let rest = address.split_once("://").map_or(address, |(_, rest)| rest);

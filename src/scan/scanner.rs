@@ -9,11 +9,13 @@ use crate::scan::alias::{AliasTable, Slot};
 use crate::scan::cache::PartsCache;
 use crate::scan::classify::{Class, Named, classify};
 use crate::scan::facts::{FINISHED_EARLY, Facts};
-use crate::scan::identity::{Intern, Known, know, words};
+use crate::scan::identity::{self, Intern, Known, Words, know, words};
 use crate::scan::kind::{NodeKind, Role};
 use crate::scan::origin::{Origin, Origins};
 use crate::scan::sighting::{Flags, NO_NODE, Sighting};
-use crate::scan::{hash, outcome};
+use crate::scan::steps;
+use crate::scan::transport::{self, CLIENT};
+use crate::scan::{hash, outcome, peer};
 use std::sync::Arc;
 
 /// What shapes a scanner.
@@ -54,6 +56,12 @@ pub enum Dialect {
     Plain,
     /// LlamaIndex, whose every root span claims to be a workflow (K-14).
     LlamaIndex,
+    /// LangChain and LangGraph, whose tasks may be agents (K-18).
+    LangChain,
+    /// Haystack, whose components go by their class (K-45).
+    Haystack,
+    /// The A2A SDK, which traces its own methods (K-01).
+    A2aSdk,
 }
 
 /// An instrumentation scope as rules need it; made once per scope group.
@@ -71,10 +79,12 @@ impl Scope {
             .iter()
             .any(|end| name.ends_with(end));
         Scope {
-            dialect: if is_llama_index {
-                Dialect::LlamaIndex
-            } else {
-                Dialect::Plain
+            dialect: match name {
+                b"a2a-python-sdk" => Dialect::A2aSdk,
+                _ if is_llama_index => Dialect::LlamaIndex,
+                _ if name.ends_with(b"langchain") => Dialect::LangChain,
+                _ if name.ends_with(b"haystack") => Dialect::Haystack,
+                _ => Dialect::Plain,
             },
             digest: hash::digest(name),
         }
@@ -132,6 +142,7 @@ impl Scanner {
             node: NO_NODE,
             service: origin.service,
             hint: NO_NODE,
+            peer: NO_NODE,
             operation: 0,
             version: origin.version,
             scope: scope.digest,
@@ -140,6 +151,7 @@ impl Scanner {
             response: 0,
             tokens_in: 0,
             tokens_out: 0,
+            cost: 0,
             role: Role::Neutral,
             kind: NodeKind::Service,
             outcome: outcome::of(&facts, span),
@@ -147,26 +159,25 @@ impl Scanner {
             flags: Flags::default(),
         };
         count_tokens(&mut sighting, &facts);
-        let node = match class {
-            Class::Ignored | Class::Neutral => None,
-            Class::Node(role, named) => {
-                sighting.role = role;
-                if named != Named::Agent && named != Named::Workflow {
-                    sighting.response = hash::digest(facts.text(Slot::ResponseId));
-                    let owner = facts.first(&[Slot::AgentName, Slot::AgentRole]);
-                    self.hint(&mut sighting, origin, owner);
-                }
-                let words = words(named, &facts, span);
-                Some(self.name(named, words, origin))
+        add_cost(&mut sighting, &facts);
+        let node = self.take_part(&mut sighting, class, origin, &facts, span);
+        if is_marginal(sighting.role, &facts, span) {
+            sighting.flags = sighting.flags.with(Flags::MARGINAL);
+        }
+        self.peer(&mut sighting, origin, &facts);
+        let served = (sighting.role == Role::McpServer).then(|| {
+            // E-23: the tool that the server is asked for
+            match transport::mcp_tool(&facts, span) {
+                b"" => 0,
+                tool => self.name(Named::Tool, [tool, b"", b""], 0, origin).name,
             }
-            Class::Handoff { to, from } => {
-                sighting.role = Role::Handoff;
-                if facts.text(Slot::TransferMode) == b"return_to_caller" {
-                    sighting.flags = sighting.flags.with(Flags::RETURNS);
-                }
-                self.hint(&mut sighting, origin, from);
-                (!to.is_empty()).then(|| self.name(Named::Agent, [to, b"", b""], origin))
+        });
+        let node = match node {
+            Some((named, words)) => {
+                let port = identity::port(named, &facts);
+                Some(self.name(named, words, port, origin))
             }
+            None => None,
         };
         if let Some(known) = node {
             sighting.node = known.node.id;
@@ -177,26 +188,144 @@ impl Scanner {
         } else {
             sighting.operation = hash::digest(span.name);
         }
+        if let Some(tool) = served {
+            sighting.name = tool;
+        }
         Ok(Scanned {
             sighting,
-            // a handoff is the work of neither agent
-            node: node.filter(|_| sighting.role != Role::Handoff),
+            // a handoff is the work of neither agent, a message received is not the queue's, and a step may be nobody's
+            node: node
+                .filter(|_| !matches!(sighting.role, Role::Handoff | Role::Consumer | Role::Step)),
             is_enriched: facts.has(Slot::Ours),
         })
     }
 
-    fn name(&mut self, named: Named, words: [&[u8]; 3], origin: &Origin) -> &Known {
-        let tag = origin.number << 8 | named as u64;
+    /// Notes the role of a span and whose it is; answers by which words its node is named.
+    fn take_part<'a>(
+        &mut self,
+        sighting: &mut Sighting,
+        class: Class<'a>,
+        origin: &Origin,
+        facts: &Facts<'a>,
+        span: &SpanView<'a>,
+    ) -> Option<(Named, Words<'a>)> {
+        match class {
+            Class::Ignored | Class::Neutral => None,
+            Class::Bare(role) => {
+                sighting.role = role;
+                if role != Role::Consumer {
+                    self.hint(sighting, origin, owner(facts));
+                }
+                None
+            }
+            Class::Node(role, named) => {
+                sighting.role = role;
+                if role == Role::Model {
+                    if facts.has(Slot::AiOperation) {
+                        sighting.flags = sighting.flags.with(Flags::RETRIED);
+                    }
+                    sighting.response = hash::digest(facts.text(Slot::ResponseId));
+                }
+                if role == Role::Step {
+                    if named == Named::Addressee {
+                        sighting.flags = sighting.flags.with(Flags::MESSAGED);
+                    }
+                } else if named == Named::Agent {
+                    self.call_of_remote(sighting, origin, facts, span);
+                } else if has_owner(role, named) {
+                    self.hint(sighting, origin, owner(facts));
+                }
+                Some((named, words(named, facts, span)))
+            }
+            Class::Handoff { to, from } => {
+                sighting.role = Role::Handoff;
+                if facts.text(Slot::TransferMode) == b"return_to_caller" {
+                    sighting.flags = sighting.flags.with(Flags::RETURNS);
+                }
+                self.hint(sighting, origin, from);
+                (!to.is_empty()).then_some((Named::Agent, [to, b"", b""]))
+            }
+        }
+    }
+
+    fn name(&mut self, named: Named, words: Words<'_>, port: u16, origin: &Origin) -> &Known {
+        let tag = origin.number << 24 | u64::from(port) << 8 | named as u64;
         let intern = self.intern.as_ref();
         self.names
-            .find_or_insert(tag, &words, || know(named, words, origin, intern))
+            .find_or_insert(tag, &words, || know(named, words, port, origin, intern))
     }
 
     /// whom the span says it belongs to.
     fn hint(&mut self, sighting: &mut Sighting, origin: &Origin, owner: &[u8]) {
         if !owner.is_empty() {
-            sighting.hint = self.name(Named::Agent, [owner, b"", b""], origin).node.id;
+            let known = self.name(Named::Agent, [owner, b"", b""], 0, origin);
+            sighting.hint = known.node.id;
         }
+    }
+
+    /// E-30, A-02: whether the agent runs elsewhere, and who calls it.
+    fn call_of_remote(
+        &mut self,
+        sighting: &mut Sighting,
+        origin: &Origin,
+        facts: &Facts<'_>,
+        span: &SpanView<'_>,
+    ) {
+        let caller = facts.text(Slot::CallerName);
+        let says_where = facts.has(Slot::Host) || !caller.is_empty() || facts.has(Slot::A2aMethod);
+        if span.kind == CLIENT && says_where {
+            sighting.flags = sighting.flags.with(Flags::REMOTE);
+            self.hint(sighting, origin, caller);
+        }
+    }
+
+    /// Whom a client calls if nobody answers to its span (N-31, N-39).
+    fn peer(&mut self, sighting: &mut Sighting, origin: &Origin, facts: &Facts<'_>) {
+        let named = match sighting.role {
+            Role::McpClient => Named::McpPeer,
+            // E-22: without a pair there is nothing to draw
+            Role::TransportClient if !facts.has(Slot::McpMethod) => Named::Peer,
+            _ => return,
+        };
+        let port = identity::port(named, facts);
+        let words = match named {
+            Named::McpPeer => peer::mcp_words(facts),
+            _ => peer::words(facts),
+        };
+        let known = self.name(named, words, port, origin);
+        sighting.peer = known.node.id;
+        sighting.flags = sighting.flags.with(known.flags);
+    }
+}
+
+/// The agent that a span says it belongs to.
+fn owner<'a>(facts: &Facts<'a>) -> &'a [u8] {
+    let named = facts.first(&[Slot::AgentName, Slot::AgentRole]);
+    if named.is_empty() && facts.has(Slot::OiKind) {
+        steps::metadata(facts).lc_agent_name
+    } else {
+        named
+    }
+}
+
+/// Whether the name of an agent on such a span is that of its owner.
+fn has_owner(role: Role, named: Named) -> bool {
+    named != Named::Workflow
+        && !matches!(
+            role,
+            Role::McpServer | Role::TransportServer | Role::Consumer
+        )
+}
+
+/// E-21, E-35, E-36: what shows an edge and is no call.
+fn is_marginal(role: Role, facts: &Facts<'_>, span: &SpanView<'_>) -> bool {
+    match role {
+        Role::McpClient | Role::McpServer => transport::is_mcp_control(facts.text(Slot::McpMethod)),
+        Role::Consumer => facts.text(Slot::MessagingOperation) == b"receive",
+        Role::Leaf => {
+            span.name == b"connect" && facts.has(Slot::DbSystem) && !facts.has(Slot::DbStatement)
+        }
+        _ => false,
     }
 }
 
@@ -218,6 +347,24 @@ fn events(span: &SpanView<'_>) -> u32 {
         .events()
         .fold(0, |state, event| hash::bytes(state | 1, event.name));
     (full ^ (full >> 32)) as u32
+}
+
+/// M-01, else M-02: the whole, else the sum of its parts.
+fn add_cost(sighting: &mut Sighting, facts: &Facts<'_>) {
+    let parts = [
+        Slot::CostIn,
+        Slot::CostOut,
+        Slot::CostCacheRead,
+        Slot::CostCacheWrite,
+    ];
+    let sum = || {
+        let known = parts.iter().filter_map(|slot| facts.number(*slot));
+        known.reduce(|sum, part| sum + part)
+    };
+    if let Some(cost) = facts.number(Slot::CostTotal).or_else(sum) {
+        sighting.cost = cost;
+        sighting.flags = sighting.flags.with(Flags::COST);
+    }
 }
 
 fn count_tokens(sighting: &mut Sighting, facts: &Facts<'_>) {

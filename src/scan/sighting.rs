@@ -26,6 +26,8 @@ pub struct Sighting {
     pub service: NodeId,
     /// The agent that the span says it belongs to or, of a handoff, that gives control away.
     pub hint: NodeId,
+    /// Of a client's span: who is called if nobody answers to it (N-31, N-39); [`NO_NODE`] where nobody is to be drawn.
+    pub peer: NodeId,
     /// Digest of the operation: the name that stays the same from call to call.
     pub operation: u32,
     /// Digest of `service.version`.
@@ -34,7 +36,7 @@ pub struct Sighting {
     pub scope: u32,
     /// Digest of the names of its events in order.
     pub events: u32,
-    /// Digest of the canonical name of its node.
+    /// Digest of the canonical name of its node; of an MCP server's span, of the tool that is called (E-23).
     pub name: u32,
     /// Digest of the model's response id (E-41).
     pub response: u32,
@@ -42,6 +44,8 @@ pub struct Sighting {
     pub tokens_in: u32,
     /// See `tokens_in`.
     pub tokens_out: u32,
+    /// What the call cost as this span says, billionths of a dollar (M-01).
+    pub cost: u64,
     /// How it takes part.
     pub role: Role,
     /// What `node` is; of no meaning without one.
@@ -75,7 +79,7 @@ impl Sighting {
 
 /// Yes-or-no facts of a sighting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flags(u8);
+pub struct Flags(u16);
 
 impl Flags {
     /// The model's provider is known (E-40: such an id is more specific).
@@ -88,6 +92,18 @@ impl Flags {
     pub const RETURNS: Flags = Flags(1 << 3);
     /// The answer is not whole (O-12).
     pub const DEGRADED: Flags = Flags(1 << 4);
+    /// It shows that the edge exists, and is no call (E-21, E-35, E-36).
+    pub const MARGINAL: Flags = Flags(1 << 5);
+    /// The agent runs elsewhere, and this span is the call (E-30).
+    pub const REMOTE: Flags = Flags(1 << 6);
+    /// The span says what it cost.
+    pub const COST: Flags = Flags(1 << 8);
+    /// A call that its library makes anew when it fails (E-43).
+    pub const RETRIED: Flags = Flags(1 << 9);
+    /// It came as a message (E-27).
+    pub const MESSAGED: Flags = Flags(1 << 10);
+    /// The peer is known by its address alone, and may turn out to be a node known by name (B-07).
+    pub const PEER_BY_ADDRESS: Flags = Flags(1 << 7);
 
     /// Whether all of these are set.
     #[must_use]

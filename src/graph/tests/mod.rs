@@ -1,6 +1,7 @@
 //! Shards fed by hand.
 
 mod orders;
+mod vectors;
 
 use super::*;
 use crate::base::{Nanos, NodeId, SpanId, TraceId};
@@ -72,6 +73,7 @@ impl Scene {
             node: NO_NODE,
             service: self.node(NodeKind::Service, "s"),
             hint: NO_NODE,
+            peer: NO_NODE,
             operation: 1,
             version: 0,
             scope: 0,
@@ -80,6 +82,7 @@ impl Scene {
             response: 0,
             tokens_in: 0,
             tokens_out: 0,
+            cost: 0,
             role: Role::Neutral,
             kind: NodeKind::Service,
             outcome: Outcome::Ok,
@@ -299,6 +302,9 @@ fn nested_model_spans_are_one_call_with_the_best_name_and_the_innermost_tokens()
     (outer.tokens_in, outer.flags, outer.outcome) = (900, Flags::TOKENS, Outcome::Error);
     let mut inner = scene.span(4, 3, NodeKind::Model, "exact");
     (inner.tokens_in, inner.flags) = (5, Flags::TOKENS.with(Flags::PROVIDER_KNOWN));
+    (outer.cost, inner.cost) = (9, 7);
+    outer.flags = outer.flags.with(Flags::COST);
+    inner.flags = inner.flags.with(Flags::COST);
     let spans = [inner, outer, scene.neutral(3, 2), agent];
     scene.pair(&spans);
     assert_eq!(
@@ -306,7 +312,8 @@ fn nested_model_spans_are_one_call_with_the_best_name_and_the_innermost_tokens()
         ["agent:-/a -calls_model-> model:-/exact x1 err1"]
     );
     let graph = scene.totals.snapshot();
-    assert_eq!(graph.edges()[0].counts.tokens_in, 5);
+    let counts = &graph.edges()[0].counts;
+    assert_eq!((counts.tokens_in, counts.cost), (5, 7));
 }
 
 ///
@@ -389,4 +396,40 @@ fn declared_agents_are_shown_without_calls() {
         .map(|row| (&*row.record.id, row.counts.calls, row.counts.declared))
         .collect();
     assert_eq!(nodes, [("agent:-/a", 0, 1)]);
+}
+
+/// B-06, B-07, E-31: a client waits for an answer, then calls an address, which is whoever answers there later.
+#[test]
+fn a_client_that_nobody_answers_calls_an_address_until_somebody_does() {
+    let mut scene = scene(100);
+    let outside = scene.node(NodeKind::Service, "outside:80");
+    let client = |scene: &Scene, id, parent| Sighting {
+        role: Role::TransportClient,
+        span_kind: 3,
+        peer: outside,
+        flags: Flags::PEER_BY_ADDRESS,
+        ..scene.neutral(id, parent)
+    };
+    let spans = [
+        scene.span(1, 0, NodeKind::Agent, "a"),
+        client(&scene, 2, 1),
+        client(&scene, 3, 1),
+    ];
+    scene.pair(&spans);
+    scene.shard.expire(Nanos(11 * SECOND));
+    assert!(scene.edges().is_empty(), "both wait");
+    scene.shard.expire(Nanos(12 * SECOND));
+    assert_eq!(
+        scene.edges(),
+        ["agent:-/a -calls-> service:-/outside:80 x2"]
+    );
+    let mut server = scene.span(4, 2, NodeKind::Service, "orders");
+    (server.role, server.service) = (Role::TransportServer, server.node);
+    server.outcome = Outcome::Timeout;
+    scene.pair(&[server]);
+    assert_eq!(
+        scene.edges(),
+        ["agent:-/a -calls-> service:-/orders x2 err1"],
+        "the other call went there too"
+    );
 }

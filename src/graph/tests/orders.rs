@@ -49,6 +49,63 @@ fn build(scene: &Scene, spans: &[(u64, u8, u8, bool, bool)]) -> Vec<Sighting> {
     (1..).zip(spans).map(build_one).collect()
 }
 
+/// A span of a random tree of processes: parent, what it is, name, service, how it ended. No loops: a parent is older.
+fn arbitrary_processes() -> impl Strategy<Value = Vec<(u64, u8, u8, u8, bool)>> {
+    prop::collection::vec((0..40u64, 0..15u8, 0..3u8, 0..3u8, any::<bool>()), 1..40)
+}
+
+/// Builds clients, servers, leaves and steps; one in some has a parent that never comes.
+fn build_processes(scene: &Scene, spans: &[(u64, u8, u8, u8, bool)]) -> Vec<Sighting> {
+    let build_one =
+        |(id, (parent, what, name, service, is_bad)): (u64, &(u64, u8, u8, u8, bool))| {
+            let name = ["x", "y", "z"][usize::from(*name)];
+            let parent = if *parent >= id {
+                parent + 1_000
+            } else {
+                *parent
+            };
+            let (role, kind) = [
+                (Role::Neutral, NodeKind::Service),
+                (Role::Actor, NodeKind::Agent),
+                (Role::Actor, NodeKind::Tool),
+                (Role::Model, NodeKind::Model),
+                (Role::Leaf, NodeKind::Database),
+                (Role::Leaf, NodeKind::Queue),
+                (Role::Consumer, NodeKind::Queue),
+                (Role::TransportClient, NodeKind::Service),
+                (Role::TransportClient, NodeKind::Service),
+                (Role::TransportServer, NodeKind::Service),
+                (Role::TransportServer, NodeKind::Service),
+                (Role::McpClient, NodeKind::Tool),
+                (Role::McpServer, NodeKind::McpServer),
+                (Role::Step, NodeKind::Agent),
+                (Role::Handoff, NodeKind::Agent),
+            ][usize::from(*what)];
+            let service = scene.node(NodeKind::Service, ["s", "t", "u"][usize::from(*service)]);
+            let is_client = matches!(role, Role::TransportClient | Role::McpClient);
+            let mut span = scene.span(id, parent, kind, name);
+            span.role = role;
+            span.service = service;
+            span.scope = u32::from(*is_bad);
+            span.end = span.start + 100 - id % 7;
+            span.outcome = if *is_bad { Outcome::Error } else { Outcome::Ok };
+            span.span_kind = if is_client { 3 } else { 1 };
+            match role {
+                Role::Neutral | Role::TransportClient => span.node = NO_NODE,
+                Role::TransportServer => span.node = service,
+                Role::Actor if *is_bad && kind == NodeKind::Agent => span.flags = Flags::REMOTE,
+                Role::Model if id % 2 == 0 => span.flags = Flags::RETRIED,
+                _ => {}
+            }
+            if is_client {
+                span.peer = scene.node(NodeKind::Service, "outside");
+                span.flags = Flags::PEER_BY_ADDRESS;
+            }
+            span
+        };
+    (1..).zip(spans).map(build_one).collect()
+}
+
 /// Everything that is counted and does not depend on who came first.
 fn sums(scene: &mut Scene) -> BTreeMap<String, Vec<i64>> {
     scene.shard.flush();
@@ -137,6 +194,31 @@ proptest! {
                 shuffled.shard.flush();
                 shuffled.shard.check();
             }
+        }
+        prop_assert_eq!(sums(&mut sorted), sums(&mut shuffled));
+    }
+
+    /// B-05, B-06, B-08 for what goes between processes.
+    #[test]
+    fn calls_between_processes_pair_in_any_order(
+        (spans, order, given_up) in arbitrary_processes().prop_flat_map(|spans| {
+            let order: Vec<usize> = (0..spans.len()).collect();
+            let given_up = prop::collection::vec(any::<bool>(), spans.len());
+            (Just(spans), Just(order).prop_shuffle(), given_up)
+        })
+    ) {
+        let (mut sorted, mut shuffled) = (scene(200), scene(200));
+        let in_order = build_processes(&sorted, &spans);
+        sorted.pair(&in_order);
+        let built = build_processes(&shuffled, &spans);
+        for (at, gives_up) in order.iter().zip(given_up) {
+            shuffled.pair(&[built[*at]]);
+            if gives_up {
+                shuffled.shard.flush();
+                shuffled.shard.check();
+            }
+            let changes = shuffled.shard.take_changes();
+            shuffled.totals.absorb(&changes);
         }
         prop_assert_eq!(sums(&mut sorted), sums(&mut shuffled));
     }
