@@ -95,15 +95,19 @@ async fn a_replayed_capture_makes_the_graph_that_scan_prints() {
             .map(|node| node["id"].as_str().unwrap().to_owned())
             .collect();
         let named = named(&stub.taken(Signal::Traces));
-        // a span carries the identity that it has alone; its neighbours may show later that a workflow or a tool is an
-        // agent of the same name (N-15, E-17)
+        seen += named.intersection(&known).count();
+        // A span carries the identity that it has alone. What stands around it may show later that it is a wrapper, that
+        // a workflow or a tool is an agent of the same name, which model a nameless call met (N-14, N-15, E-17, N-27). In
+        // these two programs only the second happens.
+        let is_plain = ["google-adk", "pydantic-ai-logfire"]
+            .iter()
+            .any(|name| path.to_string_lossy().contains(name));
         let last = |id: &str| id.rsplit('/').next().unwrap_or_default().to_owned();
         let names: BTreeSet<String> = known.iter().map(|id| last(id)).collect();
         let strangers: Vec<_> = named
             .difference(&known)
-            .filter(|id| !names.contains(&last(id)))
+            .filter(|id| is_plain && !names.contains(&last(id)))
             .collect();
-        seen += named.len();
         assert!(strangers.is_empty(), "{path:?}: {strangers:?}");
     }
     assert!(seen > 20, "{seen} nodes were named on forwarded spans");
