@@ -14,6 +14,8 @@ pub mod scan;
 
 pub mod graph;
 
+pub mod analysis;
+
 // ── the shell ──
 pub mod telemetry;
 

@@ -2,6 +2,7 @@
 
 pub mod duration;
 mod ids;
+mod pages;
 mod place;
 mod problems;
 mod random;
@@ -11,6 +12,7 @@ pub mod sync;
 mod time;
 
 pub use ids::{EdgeId, NodeId, SpanId, TraceId};
+pub use pages::Pages;
 pub use place::Place;
 pub use problems::{Problem, Problems, nearest};
 pub use random::Random;

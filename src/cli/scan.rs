@@ -63,7 +63,7 @@ impl ScanCommand {
 /// The graph in the form asked for, with a line end.
 #[must_use]
 fn render(scanned: &Scan, output: Output) -> String {
-    let graph = &scanned.graph;
+    let graph = &scanned.snapshot.graph;
     match output {
         Output::Table => table(graph) + &summary(scanned),
         Output::Json => format!("{:#}\n", as_json(graph)),

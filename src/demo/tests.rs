@@ -145,7 +145,7 @@ fn a_scan_of_the_traffic_recovers_the_true_graph() {
 
     let scanned = guard::scan(GuardSettings::default(), requests(&played(FAULTY, 7, 100)));
     assert_eq!(scanned.malformed, 0);
-    let graph = &scanned.graph;
+    let graph = &scanned.snapshot.graph;
     // a database is shown with its address
     let named = |row: &crate::graph::NodeRow| {
         let name = row.record.display.rsplit('/').next().unwrap_or_default();

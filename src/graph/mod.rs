@@ -23,7 +23,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod trials;
 mod turns;
+mod window;
 
 pub use counts::Counts;
 pub use interner::{EdgeKey, InternLimits, Interner, NodeRecord, OVERFLOW};
@@ -32,3 +34,5 @@ pub use ledger::Alias;
 pub use shard::{Changes, Shard, ShardSettings, ShardStats};
 pub use snapshot::{EdgeRow, GraphSnapshot, NodeRow, Row};
 pub use totals::Totals;
+pub use trials::{Followed, Trials};
+pub use window::{Bucket, Cell};

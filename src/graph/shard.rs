@@ -23,7 +23,9 @@ use crate::graph::entry::{Context, Entry, NONE, Slot, Standing};
 use crate::graph::interner::Interner;
 use crate::graph::ledger::{Alias, Differences, Ledger};
 use crate::graph::table::{Shelf, SpanTable};
+use crate::graph::trials::{Followed, Trials};
 use crate::graph::turns;
+use crate::graph::window::{Bucket, Cell};
 use crate::scan::{NO_NODE, Role, Sighting};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -78,6 +80,14 @@ pub struct Changes {
     pub edges: Vec<(EdgeId, Counts)>,
     /// By how many spans more or fewer say that two nodes are one.
     pub aliases: Vec<(Alias, i64)>,
+    /// What ended when, by node.
+    pub node_cells: Vec<(NodeId, Bucket, Cell)>,
+    /// What ended when, by edge.
+    pub edge_cells: Vec<(EdgeId, Bucket, Cell)>,
+    /// What failed calls led to, by edge.
+    pub trials: Vec<(EdgeId, Trials)>,
+    /// What followed on calls of the first edge: calls of the second.
+    pub followed: Vec<((EdgeId, EdgeId), Followed)>,
     /// The shard's numbers as they stand.
     pub stats: ShardStats,
 }
@@ -417,6 +427,7 @@ impl Shard {
             edges,
             aliases,
             stats: self.stats,
+            ..Changes::default()
         }
     }
 

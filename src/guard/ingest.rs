@@ -7,7 +7,7 @@
 //!
 //! Nothing is counted here and nothing is remembered but names: a request that is refused afterwards leaves no trace (D6).
 
-use crate::graph::GraphSnapshot;
+use crate::guard::Snapshot;
 use crate::otlp::{
     Attributes, Edit, Edits, Malformed, ResourceView, ScopeView, Signal, SpanBytes, Splice, semconv,
 };
@@ -66,7 +66,7 @@ pub struct Ingested {
 
 /// How requests are to be looked at.
 pub(super) struct Ingest<'g> {
-    pub(super) snapshot: &'g GraphSnapshot,
+    pub(super) snapshot: &'g Snapshot,
     pub(super) shards: usize,
     pub(super) seed: u64,
     pub(super) enriches: bool,

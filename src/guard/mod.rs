@@ -15,16 +15,18 @@
 
 mod ingest;
 mod settle;
+mod snapshot;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use ingest::{Ingested, ScanCounts, Worker};
 pub use settle::Settler;
+pub use snapshot::Snapshot;
 pub use stream::StreamTime;
 
 use crate::base::Nanos;
-use crate::graph::{Changes, GraphSnapshot, InternLimits, Interner, Shard, ShardSettings, Totals};
+use crate::graph::{Changes, InternLimits, Interner, Shard, ShardSettings, Totals};
 use crate::otlp::{Malformed, Splice, semconv};
 use crate::scan::{Intern, ScanSettings, Scanner};
 use arc_swap::ArcSwap;
@@ -75,7 +77,7 @@ impl Default for GuardSettings {
 pub struct Guard {
     settings: GuardSettings,
     interner: Arc<Interner>,
-    published: ArcSwap<GraphSnapshot>,
+    published: ArcSwap<Snapshot>,
 }
 
 impl Guard {
@@ -158,12 +160,15 @@ impl Guard {
     }
 
     fn publish(&self, totals: &mut Totals) {
-        self.published.store(Arc::new(totals.snapshot()));
+        self.published.store(Arc::new(Snapshot {
+            graph: totals.snapshot(),
+            ..Snapshot::default()
+        }));
     }
 
-    /// The graph as the last tick left it.
+    /// The graph and its findings as the last tick left them.
     #[must_use]
-    pub fn published(&self) -> Arc<GraphSnapshot> {
+    pub fn published(&self) -> Arc<Snapshot> {
         self.published.load_full()
     }
 
@@ -177,8 +182,8 @@ impl Guard {
 /// What a recording came to.
 #[derive(Clone, Debug)]
 pub struct Scan {
-    /// Its graph, everything settled.
-    pub graph: Arc<GraphSnapshot>,
+    /// Its graph, everything settled, and what that means.
+    pub snapshot: Arc<Snapshot>,
     /// How its spans were read.
     pub counts: ScanCounts,
     /// Requests that are broken and were left out.
@@ -213,7 +218,7 @@ pub fn scan(settings: GuardSettings, requests: impl IntoIterator<Item = Bytes>) 
     totals.absorb(&settler.collect(now));
     guard.publish(&mut totals);
     Scan {
-        graph: guard.published(),
+        snapshot: guard.published(),
         counts,
         malformed,
     }

@@ -1,6 +1,7 @@
 //! Recorded requests through all clocks.
 
 use super::*;
+use crate::graph::GraphSnapshot;
 use crate::scan::Sighting;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
@@ -92,7 +93,7 @@ fn edges(graph: &GraphSnapshot) -> Vec<String> {
 fn the_adk_capture_gives_its_agents_tools_and_models() {
     let scanned = scan(GuardSettings::default(), requests(ADK));
     assert_eq!(
-        edges(&scanned.graph),
+        edges(&scanned.snapshot.graph),
         [
             "archive_reporter calls_model gemini-2.5-flash 3/0",
             "archive_reporter uses_tool search_archive 1/0",
@@ -124,7 +125,7 @@ fn the_adk_capture_gives_its_agents_tools_and_models() {
 fn the_pydantic_capture_gives_its_agents_tools_and_models() {
     let scanned = scan(GuardSettings::default(), requests(PYDANTIC));
     assert_eq!(
-        edges(&scanned.graph),
+        edges(&scanned.snapshot.graph),
         [
             "botanist calls_model claude-sonnet-4-5 2/0",
             "botanist uses_tool plant_db 1/0",
@@ -201,6 +202,7 @@ fn spans_are_given_their_node_and_nothing_else_changes() {
         );
         let ids: BTreeSet<String> = guard
             .published()
+            .graph
             .nodes()
             .iter()
             .map(|row| row.record.id.to_string())
@@ -262,7 +264,10 @@ fn several_shards_give_the_graph_of_one() {
         .map(|settler| settler.collect(Nanos(u64::MAX)))
         .collect();
     guard.tick(&mut totals, &changes);
-    assert_eq!(by_key(&guard.published()), by_key(&one.graph));
+    assert_eq!(
+        by_key(&guard.published().graph),
+        by_key(&one.snapshot.graph)
+    );
     assert!(used > 1, "the traces went to more than one");
 }
 
@@ -272,7 +277,7 @@ fn a_broken_request_is_left_out_and_counted() {
     broken.push(Bytes::from_static(b"\x0a\xff\xff"));
     let scanned = scan(GuardSettings::default(), broken);
     assert_eq!(scanned.malformed, 1);
-    assert_eq!(scanned.graph.edges().len(), 16);
+    assert_eq!(scanned.snapshot.graph.edges().len(), 16);
 }
 
 proptest! {
@@ -306,6 +311,6 @@ proptest! {
             rest = later;
         }
         let scanned = scan(GuardSettings::default(), batches);
-        prop_assert_eq!(by_key(&scanned.graph), by_key(&expected.graph));
+        prop_assert_eq!(by_key(&scanned.snapshot.graph), by_key(&expected.snapshot.graph));
     }
 }

@@ -53,7 +53,7 @@ const TABLE: &[(&str, &[&[&str]])] = &[
     ),
     (
         "connectors",
-        // `scan`, `graph`: the page that joins the two halves translates between them
+        // `scan`, `graph`, `analysis`: the page that joins the two halves translates between them
         &[&[
             "pipeline",
             "otlp",
@@ -62,6 +62,7 @@ const TABLE: &[(&str, &[&[&str]])] = &[
             "guard",
             "scan",
             "graph",
+            "analysis",
         ]],
     ),
     (

@@ -236,10 +236,10 @@ async fn recording(exporter: &dyn Exporter, guard: &View) -> anyhow::Result<()> 
         spans += items;
     }
     let started = Instant::now();
-    while guard.published().nodes().is_empty() && started.elapsed() < PATIENCE {
+    while guard.published().graph.nodes().is_empty() && started.elapsed() < PATIENCE {
         sleep(Duration::from_millis(50)).await;
     }
-    let graph = guard.published();
+    let graph = &guard.published().graph;
     let mut lines = vec![format!(
         "First, a recording of a real program, {spans} spans of a newsroom of agents. Found in it:"
     )];
@@ -313,7 +313,7 @@ impl Stage {
             }
         }
         self.settled().await?;
-        say(&format!("\n{}", scan::table(&self.guard.published())));
+        say(&format!("\n{}", scan::table(&self.guard.published().graph)));
         Ok(())
     }
 

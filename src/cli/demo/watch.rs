@@ -5,6 +5,7 @@
 
 use crate::base::NodeId;
 use crate::graph::{Counts, EdgeRow, GraphSnapshot, NodeRow};
+use crate::guard::Snapshot;
 use crate::scan::{EdgeKind, NodeKind};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write;
@@ -76,7 +77,7 @@ impl Sums {
 /// Compares published graphs, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    past: VecDeque<(Duration, Arc<GraphSnapshot>)>,
+    past: VecDeque<(Duration, Arc<Snapshot>)>,
     nodes: BTreeSet<NodeId>,
     edges: BTreeSet<(NodeId, NodeId, EdgeKind)>,
     /// Mean milliseconds of a call while all is well.
@@ -90,9 +91,10 @@ pub(super) struct Watch {
 
 impl Watch {
     /// What changed since the last look.
-    pub(super) fn look(&mut self, at: Duration, graph: &Arc<GraphSnapshot>) -> Vec<String> {
+    pub(super) fn look(&mut self, at: Duration, snapshot: &Arc<Snapshot>) -> Vec<String> {
+        let graph = &snapshot.graph;
         let mut lines = self.discovered(graph);
-        self.past.push_back((at, Arc::clone(graph)));
+        self.past.push_back((at, Arc::clone(snapshot)));
         while self
             .past
             .get(1)
@@ -112,10 +114,11 @@ impl Watch {
 
     /// The nodes with the most failures in the window, then the slowest against their usual time.
     pub(super) fn table(&self, rows: usize) -> String {
-        let Some((_, graph)) = self.past.back() else {
+        let Some((_, snapshot)) = self.past.back() else {
             return String::new();
         };
-        let mut sums: Vec<(&NodeRow, Sums)> = graph
+        let mut sums: Vec<(&NodeRow, Sums)> = snapshot
+            .graph
             .nodes()
             .iter()
             .map(|row| (row, self.window(row, WINDOW)))
@@ -333,7 +336,7 @@ impl Watch {
         let mut before = self.past.iter().rev().skip(1);
         before
             .find(|(at, _)| *at + ago <= *now)
-            .map(|(_, graph)| &**graph)
+            .map(|(_, snapshot)| &snapshot.graph)
     }
 
     fn window(&self, row: &NodeRow, ago: Duration) -> Sums {

@@ -143,12 +143,12 @@ pub(super) fn report(registry: &Registry, id: &str, view: &View) {
     };
     for kind in NodeKind::ALL {
         let view = view.clone();
-        let read = move || whole(of_kind(&view.published().nodes_by_kind(), kind));
+        let read = move || whole(of_kind(&view.published().graph.nodes_by_kind(), kind));
         registry.pull(&NODES, &[id, kind.as_str()], read).keep();
     }
     for kind in EdgeKind::ALL {
         let view = view.clone();
-        let read = move || whole(of_kind(&view.published().edges_by_kind(), kind));
+        let read = move || whole(of_kind(&view.published().graph.edges_by_kind(), kind));
         registry.pull(&EDGES, &[id, kind.as_str()], read).keep();
     }
     pull(&SPANS, &["node"], |n| n.scan.with_node);

@@ -24,8 +24,8 @@ pub use metrics::Numbers;
 
 use crate::base::Nanos;
 use crate::base::sync::Ordering;
-use crate::graph::{GraphSnapshot, ShardStats};
-use crate::guard::{Guard, Ingested, ScanCounts, Worker};
+use crate::graph::ShardStats;
+use crate::guard::{Guard, Ingested, ScanCounts, Snapshot, Worker};
 use crate::otlp::Signal;
 use crate::pipeline::{
     Batch, BoxFuture, Cause, Component, Connector, Consumer, Held, Outputs, Reservation,
@@ -126,7 +126,7 @@ impl AgentGuardConnector {
 
     /// The graph as of the last tick.
     #[must_use]
-    pub fn published(&self) -> Arc<GraphSnapshot> {
+    pub fn published(&self) -> Arc<Snapshot> {
         self.core.guard.published()
     }
 
@@ -167,11 +167,11 @@ impl View {
     #[must_use]
     pub fn numbers(&self) -> Numbers {
         let core = &self.0;
-        let graph = core.guard.published();
+        let snapshot = core.guard.published();
         let (refused_nodes, refused_edges) = core.guard.refused();
         Numbers {
-            nodes: graph.nodes_by_kind(),
-            edges: graph.edges_by_kind(),
+            nodes: snapshot.graph.nodes_by_kind(),
+            edges: snapshot.graph.edges_by_kind(),
             scan: core.counters.scan(),
             refused_requests: core.counters.refused_requests.load(Ordering::Relaxed),
             lost_spans: core.counters.lost_spans.load(Ordering::Relaxed),
@@ -188,7 +188,7 @@ impl View {
 
     /// The graph as of the last tick.
     #[must_use]
-    pub fn published(&self) -> Arc<GraphSnapshot> {
+    pub fn published(&self) -> Arc<Snapshot> {
         self.0.guard.published()
     }
 }

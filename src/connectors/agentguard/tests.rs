@@ -161,7 +161,7 @@ async fn a_refused_request_leaves_no_trace() {
         (vec![0], ScanCounts::default())
     );
     scene.connector.shutdown(Duration::from_secs(5)).await;
-    assert!(scene.connector.published().nodes().is_empty());
+    assert!(scene.connector.published().graph.nodes().is_empty());
     assert!(scene.sink.kept.lock().is_empty());
 }
 

@@ -175,7 +175,7 @@ fn every_case_of_the_conventions_gives_its_graph_in_any_order() {
             let singles: Vec<Bytes> = groups.chunks(1).map(request).collect();
             for requests in [vec![request(&groups)], singles] {
                 let requests_len = requests.len();
-                let got = found(&scan(GuardSettings::default(), requests).graph);
+                let got = found(&scan(GuardSettings::default(), requests).snapshot.graph);
                 if got != want {
                     let name = format!("{} {order}, {requests_len} requests", word(vector, "id"));
                     wrong.push(format!(

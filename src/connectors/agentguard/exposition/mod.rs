@@ -387,7 +387,7 @@ impl MetricsSource for GraphMetrics {
             edges,
             provisional,
             models,
-        } = self.sums(&self.view.published());
+        } = self.sums(&self.view.published().graph);
         let from_zero = shown
             .scraped
             .is_some_and(|scraped| now < scraped.plus(FORGOTTEN));

@@ -110,7 +110,7 @@ impl Scene {
 
     /// The graph's own sums by the labels of `request_total`: what the exposition must come to.
     fn exact(&self) -> Samples {
-        let graph = self.connector.published();
+        let graph = &self.connector.published().graph;
         let mut exact = Samples::new();
         for edge in graph.edges().iter().filter(|edge| edge.counts.calls > 0) {
             let (from, to) = (
@@ -323,7 +323,7 @@ fn provisional_calls_are_a_gauge_and_no_requests() {
         .filter(|(series, _)| series.starts_with(PROVISIONAL.name))
         .collect();
     assert_eq!(provisional.len(), 2, "{provisional:?}");
-    let graph = scene.connector.published();
+    let graph = &scene.connector.published().graph;
     let exact: i64 = graph
         .edges()
         .iter()
