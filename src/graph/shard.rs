@@ -420,11 +420,15 @@ impl Shard {
             nodes,
             edges,
             aliases,
+            node_cells,
+            edge_cells,
         } = self.ledger.take();
         Changes {
             nodes,
             edges,
             aliases,
+            node_cells,
+            edge_cells,
             stats: self.stats,
             ..Changes::default()
         }
