@@ -67,6 +67,13 @@ impl Latency {
         }
     }
 
+    /// Takes another's away.
+    pub fn take_all(&mut self, other: &Latency) {
+        for cell in &other.cells {
+            self.add_to(cell.bucket(), -cell.calls());
+        }
+    }
+
     fn add_to(&mut self, bucket: u16, calls: i64) {
         match self
             .cells
