@@ -27,6 +27,7 @@ fn scene(spans: usize) -> Scene {
         seed: 7,
         spans,
         t_orphan: Duration::from_secs(60),
+        t_pair: Duration::from_secs(10),
         t_keep: Duration::from_secs(3_600),
     };
     Scene {
