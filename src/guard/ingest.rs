@@ -145,7 +145,7 @@ impl Edit for Pass<'_, '_> {
         let Some(origin) = &self.origin else {
             return; // the splice asks about the resource first
         };
-        let scanned = match self.scanner.scan(origin, self.scope, &span.view()) {
+        let scanned = match self.scanner.scan(origin, self.scope, span) {
             Ok(scanned) => scanned,
             Err(Skip::BadId) => return self.counts.bad_id += 1,
             Err(Skip::Ignored) => return self.counts.ignored += 1,
@@ -173,9 +173,9 @@ impl Edit for Pass<'_, '_> {
 /// Puts the node's attributes on its span, in the place of those that say the same (R-STR-5).
 fn enrich(span: SpanBytes<'_>, is_enriched: bool, attributes: &[u8], edits: &mut Edits<'_>) {
     if is_enriched {
-        let ours = [semconv::AGENTGUARD_NODE_ID, semconv::AGENTGUARD_NODE_KIND];
+        let ours = semconv::AGENTGUARD_SPAN_KEYS.map(str::as_bytes);
         for attribute in span.attributes() {
-            if ours.iter().any(|key| key.as_bytes() == attribute.key) {
+            if ours.contains(&attribute.key) {
                 edits.remove(&attribute);
             }
         }
