@@ -43,6 +43,8 @@ pub(crate) struct Ledger {
     seed: u64,
     slots: HashTable<(EdgeKey, EdgeSlot)>,
     edges: Vec<Row<EdgeId>>,
+    /// Of each edge: its number everywhere, and where it begins.
+    ends: Vec<(EdgeId, NodeId)>,
     changed_edges: Vec<EdgeSlot>,
     /// By the node's number: its row plus one, 0 for none.
     node_rows: Vec<u32>,
@@ -58,6 +60,7 @@ impl Ledger {
             seed,
             slots: HashTable::new(),
             edges: Vec::new(),
+            ends: Vec::new(),
             changed_edges: Vec::new(),
             node_rows: Vec::new(),
             nodes: Vec::new(),
@@ -84,10 +87,17 @@ impl Ledger {
             is_changed: false,
             counts: Counts::default(),
         });
+        self.ends.push((id, kept.from));
         let seed = self.seed;
         self.slots
             .insert_unique(hash, (kept, slot), |(key, _)| hash_of(seed, *key));
         slot
+    }
+
+    /// An edge's number everywhere, and the node from which it comes.
+    #[inline]
+    pub(crate) fn edge_of(&self, slot: EdgeSlot) -> (EdgeId, NodeId) {
+        self.ends[slot as usize]
     }
 
     /// The counters of an edge, to be changed.

@@ -25,6 +25,7 @@ mod tests;
 mod totals;
 mod trials;
 mod turns;
+mod walk;
 mod window;
 
 pub use counts::Counts;
@@ -34,5 +35,6 @@ pub use ledger::Alias;
 pub use shard::{Changes, Shard, ShardSettings, ShardStats};
 pub use snapshot::{EdgeRow, GraphSnapshot, NodeRow, Row};
 pub use totals::Totals;
-pub use trials::{Followed, Trials};
+pub use trials::{Fan, Fell, Followed, Trials};
+pub use walk::{WalkSettings, WalkStats};
 pub use window::{Bucket, Cell};
