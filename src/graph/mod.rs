@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sightings ─▶ Shard (a thread each, one writer) ─ Changes, when asked ─▶ Totals (the tick) ─▶ GraphSnapshot ─▶ all
-//!                 span table [spans]  ledger                                sums, aliases       immutable
+//!                 span table [spans]  ledger, walk                          sums, aliases       immutable
 //!                         Interner [nodes, edges]: keys ⇄ numbers, shared by all
 //! ```
 //!

@@ -465,6 +465,52 @@ fn a_call_and_what_it_lies_in_do_not_fail_side_by_side() {
     assert!(sums.fans.is_empty());
 }
 
+/// The same with repeats: the gateway's are parted by nothing but the model's span around the second.
+#[test]
+fn what_a_call_lies_in_does_not_part_it_from_its_repeat() {
+    let mut scene = walking(200, 1);
+    let attempt = |scene: &Scene, id: u64, from: u64, gateway: &'static str| {
+        let mut client = told(scene, (id + 1, id, Agent, "", from + 1..from + 9, Error));
+        client.role = Role::TransportClient;
+        (client.node, client.span_kind) = (NO_NODE, 3);
+        let kind = NodeKind::Service;
+        let mut server = told(
+            scene,
+            (id + 2, id + 1, kind, gateway, from + 2..from + 8, Error),
+        );
+        server.role = Role::TransportServer;
+        server.service = server.node;
+        [
+            told(scene, (id, 1, Model, "m", from..from + 10, Error)),
+            client,
+            server,
+        ]
+    };
+    let mut spans = vec![told(&scene, agent(Error))];
+    spans.extend(attempt(&scene, 2, 10, "gateway"));
+    spans.extend(attempt(&scene, 5, 30, "gateway"));
+    spans.extend(attempt(&scene, 8, 50, "spare"));
+    scene.pair(&spans);
+    let sums = flushed(&mut scene);
+    assert_eq!(sums.trial("a>gateway").repeats, 1);
+    assert_eq!((sums.trial("a>m").repeats, sums.trial("a>m").fell), (2, 1));
+    assert_eq!(
+        sums.trial("a>spare").fell,
+        1,
+        "beside nothing but the model's"
+    );
+}
+
+/// Whoever was called off neither failed nor survived.
+#[test]
+fn a_cancelled_caller_says_nothing() {
+    let sums = learned(&[
+        agent(Outcome::Cancelled),
+        (2, 1, Model, "m", 10..20, Timeout),
+    ]);
+    assert_eq!(sums, Sums::default());
+}
+
 /// A-05, N-15: spans that wrap the same work are one activation, and the outermost says how it ended.
 #[test]
 fn wrappers_belong_to_the_activation_around_them() {

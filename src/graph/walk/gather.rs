@@ -194,6 +194,7 @@ impl Shard {
             nest,
             parent: self.table.entry(slot).parent,
             starts: NOWHERE,
+            last: slot,
             last_start: self.seen(slot).start,
             repeats: 0,
         };
@@ -275,11 +276,10 @@ impl Found {
         act.outcome
     }
 
-    /// Whether an activation failed, or whoever it passed control to.
-    pub(super) fn fails(&self, act: u32) -> bool {
-        self.acts
-            .get(act as usize)
-            .is_some_and(|act| act.outcome.is_failure())
+    /// Whether an activation failed, or whoever it passed control to. One that was called off says nothing.
+    pub(super) fn fails(&self, act: u32) -> Option<bool> {
+        let outcome = self.acts.get(act as usize)?.outcome;
+        (outcome != Outcome::Cancelled).then(|| outcome.is_failure())
     }
 }
 

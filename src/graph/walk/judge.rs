@@ -38,7 +38,8 @@ pub(super) struct Call {
     pub(super) parent: Slot,
     /// The activation that it started, [`super::gather::NOWHERE`] for none to be seen.
     pub(super) starts: u32,
-    /// Of a call with repeats: when the last began, and how many they were.
+    /// Of a call with repeats: the span of the last, when it began, and how many they were.
+    pub(super) last: Slot,
     pub(super) last_start: u64,
     pub(super) repeats: i64,
 }
@@ -175,6 +176,10 @@ fn collapse(calls: &mut [Call]) -> usize {
         if let Some(before) = repeated(&calls[..kept], &call) {
             let before = &mut calls[before];
             before.end = before.end.max(call.end);
+            if !before.is_outermost() {
+                before.nest = call.nest;
+            }
+            before.last = call.slot;
             before.last_start = call.start;
             before.outcome = call.outcome;
             before.starts = call.starts;
@@ -199,7 +204,7 @@ fn repeated(before: &[Call], call: &Call) -> Option<usize> {
             return (other.is_failed() && follows).then_some(at);
         }
         // what stands around it is no other call
-        if other.slot != call.nest {
+        if other.last != call.nest {
             between = between.max(Some(other.last_start));
             if other.parent == call.parent {
                 beside = beside.max(Some(other.last_start));
@@ -217,7 +222,7 @@ fn follower(calls: &[Call], at: usize) -> Option<EdgeId> {
         .max(at + 1);
     calls[first.min(calls.len())..]
         .iter()
-        .find(|other| other.nest != call.slot)
+        .find(|other| other.nest != call.last)
         .map(|other| other.edge)
 }
 
@@ -250,7 +255,7 @@ impl Set {
             set.members += u32::from(call.is_outermost());
             if call.is_outermost() && call.is_failed() {
                 set.failed += 1;
-                set.culprit = call.slot;
+                set.culprit = call.last;
             }
         }
         Some(set)
@@ -258,6 +263,11 @@ impl Set {
 
     /// Whether no call failed beside this one, those around it and inside it apart.
     fn is_alone(&self, call: &Call) -> bool {
-        self.failed == 0 || self.failed == 1 && self.culprit == call.nest
+        let outermost = if call.is_outermost() {
+            call.last
+        } else {
+            call.nest
+        };
+        self.failed == 0 || self.failed == 1 && self.culprit == outermost
     }
 }

@@ -21,7 +21,7 @@ mod gather;
 mod judge;
 
 use crate::base::{EdgeId, Nanos, TraceId};
-use crate::graph::entry::Slot;
+use crate::graph::entry::{NONE, Slot};
 use crate::graph::shard::Shard;
 use crate::graph::table::Shelf;
 use crate::graph::trials::{Fan, Fell, Followed, Trials};
@@ -207,7 +207,7 @@ impl Shard {
     fn leave_line(&mut self, slot: Slot, id: TraceId, now: Option<Nanos>) {
         let trace = self.table.trace_mut(slot);
         // its place may be another's by now
-        if trace.id != id || !trace.closing.is_in_line {
+        if trace.id != id || trace.first == NONE || !trace.closing.is_in_line {
             return;
         }
         trace.closing.is_in_line = false;
@@ -254,8 +254,10 @@ impl Shard {
         let mut calls = std::mem::take(&mut found.calls);
         calls.sort_unstable_by_key(judge::Call::order);
         for calls in calls.chunk_by_mut(|a, b| a.act == b.act) {
-            let fails = calls.first().is_some_and(|call| found.fails(call.act));
-            self.walks.evidence.add(calls, fails, sign, weight);
+            let act = calls.first().map(|call| call.act);
+            if let Some(fails) = act.and_then(|act| found.fails(act)) {
+                self.walks.evidence.add(calls, fails, sign, weight);
+            }
         }
         found.calls = calls;
         self.walks.found = found;
