@@ -8,7 +8,7 @@ use crate::analysis::entries::Traffic;
 use crate::analysis::findings::{Analysis, Blast, Cycle, NodeRisk, SystemTerm, Term, Terms};
 use crate::analysis::found::{Found, Ground, Taken};
 use crate::analysis::hardness::{Learned, fallbacks};
-use crate::analysis::needs::{Certainty, Needs};
+use crate::analysis::needs::{Needs, Rules, SLACK};
 use crate::analysis::risk::{self, Grounds, RiskSettings};
 use crate::analysis::structure::{EdgeRow, Link, Lists, Structure};
 use crate::analysis::weights::{Touched, Weights};
@@ -23,9 +23,11 @@ use std::sync::Arc;
 const NO_CYCLE: u32 = u32::MAX;
 
 /// What is known, from look to look. One owner: the tick.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Analyst {
     settings: RiskSettings,
+    /// By how much weights may differ from those that are computed with.
+    pub(super) slack: f32,
     structure: Arc<Structure>,
     learned: Learned,
     fallbacks: Vec<(EdgeRow, EdgeRow)>,
@@ -44,7 +46,16 @@ impl Analyst {
     pub fn new(settings: RiskSettings) -> Self {
         Analyst {
             settings,
-            ..Analyst::default()
+            slack: SLACK,
+            structure: Arc::default(),
+            learned: Learned::default(),
+            fallbacks: Vec::new(),
+            needs: Needs::default(),
+            components: Components::default(),
+            traffic: Traffic::default(),
+            found: Found::default(),
+            cycle_of: Vec::new(),
+            latest: Analysis::default(),
         }
     }
 
@@ -121,8 +132,9 @@ impl Analyst {
         touched.follows && fallbacks(&self.structure, weights) != self.fallbacks
     }
 
-    fn certainty(&self) -> Certainty {
-        Certainty {
+    fn rules(&self) -> Rules {
+        Rules {
+            slack: self.slack,
             use_share: self.settings.certain_use,
             assumes_hard: self.settings.assumes_hard,
         }
@@ -144,9 +156,9 @@ impl Analyst {
         self.fallbacks = fallbacks(structure, weights);
         self.learned.mark_fallbacks(structure, &self.fallbacks);
         self.needs = Needs::new(structure, &self.fallbacks);
-        let certainty = self.certainty();
+        let rules = self.rules();
         self.needs
-            .weigh(structure, weights, &self.learned, certainty, 0..nodes);
+            .weigh(structure, weights, &self.learned, rules, 0..nodes);
         let needed = Lists::of(nodes as usize, self.needs.pairs());
         self.components = Components::find(&needed);
         self.found = Found::new(&self.needs, &self.components, before);
@@ -208,15 +220,9 @@ impl Analyst {
         nodes.sort_unstable();
         nodes.dedup();
         nodes.retain(|row| (*row as usize) < structure.nodes().len());
-        let certainty = self.certainty();
+        let rules = self.rules();
         let needs = &mut self.needs;
-        let change = needs.weigh(
-            &structure,
-            weights,
-            &self.learned,
-            certainty,
-            nodes.into_iter(),
-        );
+        let change = needs.weigh(&structure, weights, &self.learned, rules, nodes.into_iter());
         if change.is_certain {
             self.found.open_certain();
         }

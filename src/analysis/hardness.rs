@@ -344,3 +344,163 @@ fn is_alternative(sums: &Followed, failures: i64, successes: i64) -> bool {
         && 2 * sums.survived >= sums.after_failure
         && share(sums.after_success, successes) < 0.2 * share(sums.after_failure, failures)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::structure::{Link, Node};
+    use crate::analysis::weights::NodeWeights;
+    use crate::base::NodeId;
+    use crate::scan::EdgeKind;
+
+    /// A caller with edges of this kind to nodes of their own, each with these calls, failures and trials.
+    fn learned(kind: EdgeKind, edges: &[(Tally, Trials)]) -> (Structure, Weights, Learned) {
+        let node = |id, kind| Node {
+            id: NodeId(id),
+            kind,
+            realm: 0,
+            is_overflow: false,
+        };
+        let mut nodes = vec![node(0, NodeKind::Agent)];
+        let mut links = Vec::new();
+        for to in 1..=edges.len() as u32 {
+            nodes.push(node(to, NodeKind::Tool));
+            links.push(Link { from: 0, to, kind });
+        }
+        let structure = Structure::new(nodes, links);
+        let weights = Weights {
+            nodes: vec![NodeWeights::default(); edges.len() + 1],
+            edges: edges
+                .iter()
+                .map(|(tally, trials)| EdgeWeights {
+                    tally: *tally,
+                    calls: 0.0,
+                    trials: *trials,
+                })
+                .collect(),
+            follows: Vec::new(),
+        };
+        let learned = Learned::new(&structure, &weights);
+        (structure, weights, learned)
+    }
+
+    fn tally(calls: i64, failures: i64) -> Tally {
+        Tally { calls, failures }
+    }
+
+    fn trials(fell: i64, survived: i64, fell_anyway: i64) -> Trials {
+        Trials {
+            fell,
+            survived,
+            fell_anyway,
+            in_failing: 0,
+        }
+    }
+
+    fn is_near(a: f32, b: f64) -> bool {
+        (f64::from(a) - b).abs() < 1e-4
+    }
+
+    /// With ε = 0.02 a fall multiplies the odds by 0.95/0.02 = 47.5, a survival by 0.05/0.98 = 1/19.6.
+    #[test]
+    fn one_failed_call_says_much_and_two_decide() {
+        let hardness = |fell, survived| {
+            let given = [(tally(102, fell + survived), trials(fell, survived, 0))];
+            learned(EdgeKind::UsesTool, &given).2.edge(0)
+        };
+        assert!(is_near(hardness(0, 0).mean, 0.7));
+        assert_eq!(hardness(0, 0).class, Class::Unknown);
+        // π is pulled from 0.7 to where (4π₀ + P)/5 and (2.1 + P)/4 agree with P = σ(ln 47.5 + ln(π/(1−π))) = 0.9950
+        let all = (2.1 + 0.995) / 4.0;
+        let prior = (4.0 * all + 0.995) / 5.0;
+        let odds = 47.5 * prior / (1.0 - prior);
+        assert!(is_near(hardness(1, 0).mean, odds / (1.0 + odds)));
+        assert_eq!(hardness(1, 0).class, Class::Hard);
+        assert_eq!(hardness(0, 1).class, Class::Soft);
+        assert_eq!(
+            (hardness(2, 0).class, hardness(0, 2).class),
+            (Class::Hard, Class::Soft)
+        );
+        assert_eq!(hardness(1, 1).class, Class::Unknown);
+        assert_eq!(hardness(3, 9).fell, 3);
+        assert!(hardness(3, 0).interval().0 > 0.4 && hardness(0, 9).interval().1 < 0.25);
+    }
+
+    /// ε = min(0.94, 45/100 + 0.02): a caller that falls as often when the call went well says little by falling.
+    #[test]
+    fn a_caller_that_falls_anyway_says_little() {
+        let given = [(tally(101, 1), trials(1, 0, 45))];
+        let (_, _, learned) = learned(EdgeKind::UsesTool, &given);
+        let says = (0.95f64 / 0.47).ln();
+        assert!((learned.evidence[0].says.unwrap() - says).abs() < 1e-12);
+        assert_eq!(learned.edge(0).class, Class::Unknown);
+    }
+
+    #[test]
+    fn edges_of_one_kind_lend_each_other_what_they_learned() {
+        let soft = (tally(100, 5), trials(0, 5, 0));
+        let (structure, mut weights, mut learned) = learned(
+            EdgeKind::UsesTool,
+            &[soft, soft, soft, soft, (tally(9, 0), trials(0, 0, 0))],
+        );
+        // π = (4·(3·0.7 + 0)/(3 + 4) + 0)/(4 + 4) = 0.15 where all four are soft for certain
+        assert!(is_near(learned.edge(4).mean, 0.15));
+        weights.edges[0].trials.fell = 50;
+        let moved = learned.weigh(&structure, &weights, std::iter::once(0));
+        assert!(moved.contains(&4) && learned.edge(4).mean > 0.25);
+    }
+
+    /// `detection` §7: weak kinds have a prior of their own, and evidence may say otherwise.
+    #[test]
+    fn weak_kinds_begin_at_three_tenths() {
+        let fell = (tally(100, 3), trials(3, 0, 0));
+        let (_, _, learned) = learned(EdgeKind::Messages, &[(tally(5, 0), trials(0, 0, 0)), fell]);
+        assert!(is_near(learned.edge(0).mean, 0.3));
+        assert!(learned.edge(1).mean > 0.99);
+        assert_eq!(
+            (learned.edge(0).class, learned.edge(1).class),
+            (Class::Async, Class::Async)
+        );
+    }
+
+    #[test]
+    fn what_is_called_because_something_failed_is_soft_whatever_follows_it() {
+        let handler = Trials {
+            in_failing: 10,
+            ..trials(4, 0, 0)
+        };
+        let given = [(tally(10, 4), handler), (tally(100, 0), trials(0, 0, 0))];
+        let (structure, mut weights, soft) = learned(EdgeKind::UsesTool, &given);
+        assert_eq!((soft.edge(0).class, soft.edge(0).mean), (Class::Soft, 0.0));
+        assert!(is_near(soft.edge(1).mean, 0.7));
+        // where all of the caller's activations fail, that says nothing
+        weights.nodes[0].tally = tally(10, 10);
+        assert_eq!(
+            Learned::new(&structure, &weights).edge(0).class,
+            Class::Hard
+        );
+    }
+
+    #[test]
+    fn a_fallback_follows_failures_and_not_successes() {
+        let follow = |after_failure, survived, after_success| Followed {
+            after_failure,
+            survived,
+            after_success,
+        };
+        assert!(is_alternative(&follow(5, 4, 2), 10, 100));
+        assert!(
+            !is_alternative(&follow(4, 4, 0), 10, 100),
+            "fewer than half"
+        );
+        assert!(!is_alternative(&follow(5, 2, 0), 10, 100), "does not help");
+        assert!(
+            !is_alternative(&follow(5, 5, 10), 10, 100),
+            "comes next anyway"
+        );
+        assert!(
+            !is_alternative(&follow(5, 5, 0), 5, 0),
+            "nothing to compare with"
+        );
+    }
+}

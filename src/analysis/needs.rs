@@ -20,18 +20,20 @@ use crate::analysis::structure::{EdgeRow, Lists, Structure};
 use crate::analysis::weights::{NodeWeights, Tally, Weights, share_of_requests};
 use crate::graph::Row;
 
-/// By how much a weight may differ from what is computed with.
-const SLACK: f32 = 0.01;
+/// By how much a weight may differ from what is computed with, unless told otherwise.
+pub(super) const SLACK: f32 = 0.01;
 /// How far below the threshold a certain set's use must fall before it is certain no more.
 const CERTAIN_SLACK: f32 = 0.05;
 
 /// A set is not followed further than so many members; a chain of fallbacks has three or four.
 const MOST_MEMBERS: usize = 16;
 
-/// When a dependency counts for certain.
+/// How weights are read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Certainty {
-    /// The least share of the caller's requests that use it.
+pub(super) struct Rules {
+    /// By how much a weight may differ from what is computed with.
+    pub(super) slack: f32,
+    /// The least share of its caller's requests that use what counts for certain.
     pub(super) use_share: f32,
     /// Whether no evidence is taken as hard.
     pub(super) assumes_hard: bool,
@@ -170,7 +172,7 @@ impl Needs {
         structure: &Structure,
         weights: &Weights,
         learned: &Learned,
-        certainty: Certainty,
+        rules: Rules,
         nodes: impl Iterator<Item = Row>,
     ) -> Moved {
         let mut moved = Moved::default();
@@ -185,14 +187,14 @@ impl Needs {
                     .iter()
                     .map(|edge| learned.edge(*edge).mean)
                     .fold(0.0, f32::max);
-                if is_apart(self.weights[set], used * hard) {
+                if is_apart(self.weights[set], used * hard, rules.slack) {
                     self.weights[set] = used * hard;
                     moved.nodes.extend(&self.members[range.clone()]);
                 }
                 let least = if self.is_certain[set] {
-                    certainty.use_share - CERTAIN_SLACK
+                    rules.use_share - CERTAIN_SLACK
                 } else {
-                    certainty.use_share
+                    rules.use_share
                 };
                 let links = edges
                     .iter()
@@ -200,7 +202,7 @@ impl Needs {
                 let may = used >= least && !links.into_iter().any(|link| link.is_weak());
                 let is_proven = may && resort.iter().all(|edge| learned.edge(*edge).is_proven());
                 let is_unrefuted = may
-                    && certainty.assumes_hard
+                    && rules.assumes_hard
                     && resort.iter().all(|edge| learned.edge(*edge).is_unrefuted());
                 let is_certain = is_proven || is_unrefuted;
                 moved.is_certain |=
@@ -230,8 +232,8 @@ impl Needs {
 }
 
 /// Whether two weights differ by more than trembling. Nothing and something always do.
-fn is_apart(old: f32, new: f32) -> bool {
-    (old - new).abs() > SLACK || ((old > 0.0) != (new > 0.0))
+fn is_apart(old: f32, new: f32, slack: f32) -> bool {
+    (old - new).abs() > slack || ((old > 0.0) != (new > 0.0))
 }
 
 /// An edge with all that its failure leads to, in no order.

@@ -230,3 +230,162 @@ fn slowness(recent: &Recent) -> f64 {
     let above = (cell.octaves as f64 - before * seen) / (seen + CALM);
     ((above - SLOWER.0) / SLOWER.1).clamp(0.0, 1.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cell(calls: i32, failures: i32) -> Cell {
+        Cell {
+            calls,
+            failures,
+            ..Cell::default()
+        }
+    }
+
+    fn recent(minute: Cell, five: Cell) -> Recent {
+        Recent {
+            minute,
+            five,
+            ..Recent::default()
+        }
+    }
+
+    /// Terms of a node with this impact.
+    fn with_impact(blast_share: f64, recent: &Recent) -> Terms {
+        let grounds = Grounds {
+            spof_share: 0.0,
+            blast_share,
+            recent,
+            is_in_cycle: false,
+            is_single: false,
+        };
+        terms(&grounds, 0.99)
+    }
+
+    fn failure(recent: &Recent) -> f32 {
+        with_impact(1.0, recent)[Term::Failure as usize]
+    }
+
+    /// 10·(1 − (1−0.5·1)(1−0.4·1)(1−0.6·0.5)) = 10·(1 − 0.5·0.6·0.7) = 7.9.
+    #[test]
+    fn the_score_is_what_the_weighted_terms_leave_unspared() {
+        let weights = RiskWeights::default();
+        assert_eq!(score(&[1.0, 1.0, 0.5, 0.0, 0.0, 0.0, 0.0], &weights), 7.9);
+        assert_eq!(score(&[0.0; Term::COUNT], &weights), 0.0);
+        // all of them: 1 − 0.5·0.6·0.4·0.6·0.7·0.9·0.85 = 0.961444
+        assert_eq!(score(&[1.0; Term::COUNT], &weights), 9.61);
+    }
+
+    /// All of n failed: the share proven is e^(−8/n), the burn a hundred times that.
+    #[test]
+    fn three_failed_calls_are_not_certainty_and_five_are() {
+        let all = |n| failure(&recent(cell(n, n), cell(n, n)));
+        assert!(all(1) < 0.01);
+        assert!((all(3) - 0.0695 / 0.144).abs() < 0.01, "{}", all(3));
+        assert_eq!(all(5), 1.0);
+        assert_eq!(failure(&recent(cell(3, 0), cell(3, 0))), 0.0);
+    }
+
+    #[test]
+    fn what_recovered_is_let_go_within_a_minute() {
+        let down = recent(cell(50, 40), cell(250, 60));
+        let up = recent(cell(400, 0), cell(600, 60));
+        assert_eq!(failure(&down), 1.0);
+        // 400 good calls allow a share of 1 − e^(−8/400) = 0.0198, a burn of 1.98
+        assert!((failure(&up) - 0.0198 / 0.144).abs() < 0.001);
+        // with nothing in the last minute nothing is over
+        assert_eq!(failure(&recent(cell(0, 0), cell(250, 60))), 1.0);
+    }
+
+    #[test]
+    fn what_takes_nothing_along_is_no_risk_however_it_fails() {
+        let down = recent(cell(50, 50), cell(50, 50));
+        assert_eq!(with_impact(0.0, &down), [0.0; Term::COUNT]);
+        assert_eq!(with_impact(0.3, &down)[Term::Failure as usize], 0.3);
+    }
+
+    /// Reference 2^20 ns; nine calls three times as slow, with three calm ones added: ×2.28, of ×1.5 to ×6.
+    #[test]
+    fn latency_counts_from_half_as_slow_again_to_six_times() {
+        let slow = |calls: i32, times: f64| {
+            let octaves = (8.0 * (20.0 + times.log2()) * f64::from(calls)).round() as i64;
+            let minute = Cell {
+                calls,
+                octaves,
+                ..Cell::default()
+            };
+            let mut recent = recent(minute, minute);
+            recent.reference.calls = 100.0;
+            recent.reference.octaves = 16_000.0;
+            with_impact(1.0, &recent)[Term::Latency as usize]
+        };
+        assert_eq!(slow(50, 1.4), 0.0);
+        let expected = (0.75 * 3f64.log2() - 1.5f64.log2()) / 2.0;
+        assert!((f64::from(slow(9, 3.0)) - expected).abs() < 0.01);
+        assert_eq!(slow(1_000, 7.0), 1.0);
+        assert!(slow(1, 100.0) < slow(9, 100.0));
+    }
+
+    #[test]
+    fn settings_outside_their_bounds_are_named() {
+        let mut settings = RiskSettings {
+            objective: 1.0,
+            certain_use: 1.5,
+            ..RiskSettings::default()
+        };
+        settings.weights.cycle = -0.1;
+        let mut problems = Problems::new();
+        settings.validate(&Place::root("a.yaml"), &mut problems);
+        let keys: Vec<&str> = problems
+            .errors()
+            .iter()
+            .map(|p| p.place.key.as_str())
+            .collect();
+        assert_eq!(keys, ["weights::cycle", "objective", "certain_use"]);
+        let mut none = Problems::new();
+        RiskSettings::default().validate(&Place::root("a.yaml"), &mut none);
+        assert!(none.is_empty());
+    }
+
+    proptest! {
+        /// Worse grounds give no lower term and no lower score.
+        #[test]
+        fn terms_and_score_are_bounded_and_monotone(
+            calls in 1i32..200, failures in 0i32..200, throttled in 0i32..200, slower in 0i64..64,
+            spof in 0.0..=1.0, blast in 0.0..=1.0, flags in any::<(bool, bool)>(), more in 0usize..7,
+        ) {
+            let failures = failures.min(calls);
+            let seen = Cell {
+                calls,
+                failures,
+                throttled: throttled.min(failures),
+                octaves: (160 + slower) * i64::from(calls),
+                ..Cell::default()
+            };
+            let mut before = recent(seen, seen);
+            before.reference = Faded { calls: 100.0, octaves: 16_000.0, ..Faded::default() };
+            let mut after = before.clone();
+            let (mut worse_spof, mut worse_blast, mut worse_flags) = (spof, blast, flags);
+            match more {
+                0 => worse_spof = f64::midpoint(spof, 1.0),
+                1 => worse_blast = f64::midpoint(blast, 1.0),
+                2 => worse_flags.0 = true,
+                3 => worse_flags.1 = true,
+                4 if failures < calls => { after.minute.failures += 1; after.five.failures += 1; }
+                5 if seen.throttled < failures => { after.minute.throttled += 1; after.five.throttled += 1; }
+                _ => { after.minute.octaves += 8; after.five.octaves += 8; }
+            }
+            let of = |recent: &Recent, spof_share, blast_share, flags: (bool, bool)| terms(&Grounds {
+                spof_share, blast_share, recent, is_in_cycle: flags.0, is_single: flags.1,
+            }, 0.99);
+            let (a, b) = (of(&before, spof, blast, flags), of(&after, worse_spof, worse_blast, worse_flags));
+            for (a, b) in a.iter().zip(b) {
+                prop_assert!(0.0 <= *a && *a <= b && b <= 1.0, "{} {}", a, b);
+            }
+            let weights = RiskWeights::default();
+            prop_assert!(score(&a, &weights) <= score(&b, &weights) && score(&b, &weights) <= 10.0);
+        }
+    }
+}

@@ -317,3 +317,130 @@ impl Track {
         recent
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The bucket at which these streams begin.
+    const START: u32 = 1_000;
+
+    /// Calls of two to the power of `octave` nanoseconds.
+    fn cell(calls: i32, failures: i32, octave: i64) -> Cell {
+        Cell {
+            calls,
+            failures,
+            octaves: 8 * octave * i64::from(calls),
+            ..Cell::default()
+        }
+    }
+
+    fn at(bucket: u32) -> Nanos {
+        Nanos((u64::from(START + bucket)) * Bucket::NANOS)
+    }
+
+    /// Ten good calls of 2^20 ns a bucket, then what `fault` says.
+    fn stream(buckets: u32, fault: impl Fn(u32) -> Option<Cell>) -> Windows {
+        let mut windows = Windows::new();
+        for bucket in 0..buckets {
+            windows.roll(at(bucket));
+            let cell = fault(bucket).unwrap_or(cell(10, 0, 20));
+            windows.absorb(3, Bucket(START + bucket), &cell);
+        }
+        windows
+    }
+
+    #[test]
+    fn the_last_minute_and_the_last_five_are_told_apart_from_what_was_before() {
+        let windows = stream(100, |bucket| (bucket >= 97).then(|| cell(10, 10, 20)));
+        let recent = windows.recent(3);
+        assert_eq!((recent.minute.calls, recent.minute.failures), (60, 30));
+        assert_eq!((recent.five.calls, recent.five.failures), (300, 30));
+        // 70 buckets left the ring; the youngest is as old as the ring is long and weighs 1, the one before 2^(−1/60), …
+        let fades: f64 = (0..70).map(|age| (-f64::from(age) / 60.0).exp2()).sum();
+        assert!((recent.reference.calls - 10.0 * fades).abs() < 1e-6);
+        assert_eq!(recent.reference.failures, 0.0);
+        let calls: f64 = (0..100)
+            .map(|age| 10.0 * (-f64::from(age) / 360.0).exp2())
+            .sum();
+        assert!(
+            (recent.calls - calls).abs() < 1e-6,
+            "{} {calls}",
+            recent.calls
+        );
+    }
+
+    /// `detection` §4: not learned while abnormal, for ten minutes at most; then it is the new level.
+    #[test]
+    fn the_reference_does_not_learn_a_fault_that_passes_and_adopts_one_that_stays() {
+        let slow = |from: u32, until: u32| {
+            move |bucket| (from..until).contains(&bucket).then(|| cell(10, 0, 23))
+        };
+        let level = |windows: &Windows| {
+            let reference = windows.recent(3).reference;
+            reference.octaves / reference.calls / 8.0
+        };
+        assert!((level(&stream(160, slow(60, 100))) - 20.0).abs() < 1e-9);
+        // abnormal since it left the ring for 60 buckets: adopted
+        assert!((level(&stream(60 + 30 + 60, slow(60, 900))) - 20.0).abs() < 1e-9);
+        assert!((level(&stream(60 + 30 + 62, slow(60, 900))) - 23.0).abs() < 1e-9);
+        let failing = stream(120, |bucket| (bucket >= 60).then(|| cell(10, 5, 20)));
+        assert_eq!(failing.recent(3).reference.failures, 0.0);
+    }
+
+    #[test]
+    fn what_comes_later_than_the_ring_is_counted_and_left_out() {
+        let mut windows = stream(50, |_| None);
+        let before = windows.recent(3);
+        windows.absorb(3, Bucket(START + 19), &cell(4, 0, 20));
+        assert_eq!((windows.late(), windows.recent(3)), (4, before));
+        windows.absorb(3, Bucket(START + 20), &cell(4, 0, 20));
+        assert_eq!((windows.late(), windows.recent(3).five.calls), (4, 304));
+    }
+
+    #[test]
+    fn silence_gives_memory_back_and_is_told_once() {
+        let mut windows = stream(50, |_| None);
+        windows.take_touched();
+        windows.roll(at(49));
+        assert!(windows.take_touched().is_empty());
+        windows.roll(at(60));
+        assert_eq!((windows.take_touched(), windows.live()), (vec![3], 1));
+        windows.roll(at(60_000));
+        assert_eq!((windows.take_touched(), windows.live()), (vec![3], 0));
+        assert_eq!(windows.recent(3), Recent::default());
+        windows.roll(at(60_001));
+        assert!(windows.take_touched().is_empty());
+    }
+
+    proptest! {
+        /// D4, `detection` §8: the same input gives the same figures at any speed.
+        #[test]
+        fn it_does_not_matter_how_often_time_is_told(
+            cells in prop::collection::vec((0u32..200, 1i32..30, 0i32..30, 18i64..24), 1..80),
+            pace in 1u32..29,
+        ) {
+            let mut cells = cells;
+            cells.sort_by_key(|cell| cell.0);
+            let run = |pace: u32| {
+                let mut windows = Windows::new();
+                let mut told = 0;
+                for (bucket, calls, failures, octave) in &cells {
+                    if bucket / pace > told {
+                        told = bucket / pace;
+                        windows.roll(at(told * pace));
+                    }
+                    windows.absorb(7, Bucket(START + bucket), &cell(*calls, (*failures).min(*calls), *octave));
+                }
+                windows.roll(at(230));
+                windows.recent(7)
+            };
+            let (slow, fast) = (run(1), run(pace));
+            prop_assert_eq!(&slow.five, &fast.five);
+            prop_assert!((slow.calls - fast.calls).abs() < 1e-6);
+            prop_assert!((slow.reference.calls - fast.reference.calls).abs() < 1e-6);
+            prop_assert!((slow.reference.octaves - fast.reference.octaves).abs() < 1e-3);
+        }
+    }
+}
