@@ -6,5 +6,7 @@
 //! **Bounds.** A row's figures for each row of the graph. **Not here.** Counting (`graph`), who is told (`guard`).
 
 mod findings;
+#[cfg(test)]
+mod testing;
 
 pub use findings::{Analysis, Blast, Cycle, Entry, NodeRisk, Term, Terms};
