@@ -15,7 +15,6 @@ impl Analysis {
             system,
             cycles: cycles.into(),
             entries: entries.into(),
-            ..Analysis::default()
         }
     }
 }

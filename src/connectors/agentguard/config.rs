@@ -39,7 +39,8 @@ pub struct AgentGuardConfig {
     /// How long a trace is kept for spans that come late; `max_spans` may end it before.
     #[serde(with = "crate::base::duration")]
     pub keep: Duration,
-    /// Resource attributes whose values part the graph into realms; at most four.
+    /// Resource attributes whose values part the graph into realms; at most four. Once there is more than one realm, metrics of
+    /// nodes, edges and models have the label `realm`.
     pub realm: Vec<String>,
     /// Whether forwarded spans are given `agentguard.node.id` and `agentguard.node.kind`.
     pub enrich: bool,

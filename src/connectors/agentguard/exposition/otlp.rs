@@ -89,7 +89,7 @@ impl Requests {
     }
 
     /// Where points of a family go; begins the family, and a request, where needed.
-    fn data(&mut self, def: &'static MetricDef, more: usize) -> Option<&mut Data> {
+    fn place(&mut self, def: &'static MetricDef, more: usize) -> Option<&mut Data> {
         if self.points + more > MAX_POINTS {
             self.close();
             self.family = None;
@@ -103,7 +103,7 @@ impl Requests {
     }
 
     fn number(&mut self, def: &'static MetricDef, points: Vec<NumberDataPoint>) {
-        match self.data(def, points.len()) {
+        match self.place(def, points.len()) {
             Some(Data::Sum(sum)) => sum.data_points.extend(points),
             Some(Data::Gauge(gauge)) => gauge.data_points.extend(points),
             _ => debug_assert!(false, "`{}` is no number", def.name),
@@ -242,7 +242,7 @@ impl Families for Requests {
         };
         let points = [self.is_new(since).then_some(zero), Some(point)];
         let points: Vec<_> = points.into_iter().flatten().collect();
-        if let Some(Data::Histogram(histogram)) = self.data(def, points.len()) {
+        if let Some(Data::Histogram(histogram)) = self.place(def, points.len()) {
             histogram.data_points.extend(points);
         }
     }
