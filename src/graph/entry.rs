@@ -10,6 +10,10 @@ pub(crate) type Slot = u32;
 /// No place.
 pub(crate) const NONE: Slot = Slot::MAX;
 
+// OTLP's numbers of kinds of spans
+const CLIENT: u8 = 3;
+const PRODUCER: u8 = 4;
+
 /// Whether it is known who runs a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -352,6 +356,7 @@ impl Entry {
 
     fn passed_on<'t>(&self, slot: Slot, at: impl Fn(Slot) -> &'t Sighting) -> Context {
         let mut through = self.context;
+        through.is_received &= !self.is_sent();
         match self.seen.role {
             Role::Actor if self.is_served_tool() => {}
             Role::Actor | Role::McpServer => return self.of_actor(slot),
@@ -449,6 +454,12 @@ impl Entry {
         self.is_carried(slot, at) && at(self.context.via).role == role
     }
 
+    /// E-35: a message's way into its queue, so that a receiver below it takes another one.
+    fn is_sent(&self) -> bool {
+        let is_queue = self.seen.role == Role::Leaf && self.seen.kind == NodeKind::Queue;
+        is_queue || self.seen.span_kind == PRODUCER
+    }
+
     /// K-18: a step that calls a model itself.
     pub(crate) fn is_agent(&self) -> bool {
         self.seen.role == Role::Step && !self.answers.is_empty()
@@ -456,8 +467,6 @@ impl Entry {
 
     /// K-64: a server's span that is no boundary between processes.
     pub(crate) fn is_inside(&self) -> bool {
-        const CLIENT: u8 = 3;
-        const PRODUCER: u8 = 4;
         self.context.above == self.seen.service
             && !matches!(self.context.above_kind, CLIENT | PRODUCER)
     }

@@ -27,6 +27,7 @@ fn scene(spans: usize) -> Scene {
         seed: 7,
         spans,
         t_orphan: Duration::from_secs(60),
+        t_pair: Duration::from_secs(10),
         t_keep: Duration::from_secs(3_600),
     };
     Scene {
@@ -431,5 +432,38 @@ fn a_client_that_nobody_answers_calls_an_address_until_somebody_does() {
         scene.edges(),
         ["agent:-/a -calls-> service:-/orders x2 err1"],
         "the other call went there too"
+    );
+}
+
+/// E-35: a receiver inside a receiver takes the same message; one behind a sender inside it takes the next.
+#[test]
+fn a_message_sent_on_by_a_receiver_is_a_message_of_its_own() {
+    let mut scene = scene(100);
+    let consumer = |scene: &Scene, id, parent, queue: &str, service: &str| Sighting {
+        role: Role::Consumer,
+        span_kind: 5,
+        service: scene.node(NodeKind::Service, service),
+        ..scene.span(id, parent, NodeKind::Queue, queue)
+    };
+    let producer = Sighting {
+        role: Role::Leaf,
+        span_kind: 4,
+        service: scene.node(NodeKind::Service, "orders"),
+        ..scene.span(3, 2, NodeKind::Queue, "parcels")
+    };
+    let spans = [
+        consumer(&scene, 1, 0, "orders", "orders"),
+        consumer(&scene, 2, 1, "orders", "orders"),
+        producer,
+        consumer(&scene, 4, 3, "parcels", "parcels"),
+    ];
+    scene.pair(&spans);
+    assert_eq!(
+        scene.settled(),
+        [
+            "queue:-/orders -delivers-> service:-/orders x1",
+            "queue:-/parcels -delivers-> service:-/parcels x1",
+            "service:-/orders -publishes-> queue:-/parcels x1",
+        ]
     );
 }
