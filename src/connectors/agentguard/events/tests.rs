@@ -54,6 +54,7 @@ fn found(graph: &Snapshot, spofs: &[usize], cycles: &[Cycle]) -> Snapshot {
     Snapshot {
         graph: graph.graph.clone(),
         analysis: Analysis::made_of(nodes, 0.0, cycles, &[]),
+        ..Snapshot::default()
     }
 }
 
