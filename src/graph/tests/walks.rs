@@ -16,6 +16,7 @@ fn walking(spans: usize, healthy_every: u16) -> Scene {
         seed: 7,
         spans,
         t_orphan: Duration::from_secs(60),
+        t_pair: Duration::from_secs(10),
         t_keep: Duration::from_secs(3_600),
         walk: WalkSettings {
             healthy_every,
