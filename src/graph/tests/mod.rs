@@ -313,7 +313,7 @@ fn nested_model_spans_are_one_call_with_the_best_name_and_the_innermost_tokens()
         ["agent:-/a -calls_model-> model:-/exact x1 err1"]
     );
     let graph = scene.totals.snapshot();
-    let counts = &graph.edges()[0].counts;
+    let counts = &graph.edge_at(0).unwrap().counts;
     assert_eq!((counts.tokens_in, counts.cost), (5, 7));
 }
 
