@@ -211,7 +211,7 @@ async fn passes_add_up(shards: usize) {
     let mut daemon = Daemon::start(&setup).await;
     let (truth, recorded) = (Graph::of_truth(CORPUS), truth::requests(CORPUS));
     let mut sent = Vec::new();
-    let arrivals = ARRIVALS.into_iter().filter(|one| *one != Arrival::Single);
+    let arrivals = [Arrival::Recorded, Arrival::AtOnce, Arrival::Doubled];
     for (pass, arrival) in (1..).zip(arrivals) {
         let requests = arriving(&once_more(&recorded, pass), arrival);
         send(daemon.grpc(), &requests).await;
