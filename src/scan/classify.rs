@@ -477,3 +477,32 @@ fn argument(json: &[u8]) -> &[u8] {
         .map(str::as_bytes)
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::testing::{read, spans};
+    use proptest::prelude::*;
+
+    const DIALECTS: [Dialect; 5] = [
+        Dialect::Plain,
+        Dialect::LlamaIndex,
+        Dialect::LangChain,
+        Dialect::Haystack,
+        Dialect::A2aSdk,
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn the_short_way_leads_where_the_long_one_does(
+            span in spans(),
+            dialect in prop::sample::select(&DIALECTS[..]),
+        ) {
+            let (facts, view) = read(&span);
+            let short = classify(&facts, &view, dialect);
+            prop_assert_eq!(short, in_full(&facts, &view, dialect));
+        }
+    }
+}
