@@ -10,6 +10,7 @@
 //! **Invariants.** The graph is a function of the set of spans, not of their order or their batches (B-08).
 //! **Not here.** Reading spans (`scan`), threads and clocks (`guard`, `connectors`), rates and risk (`analysis`).
 
+mod answers;
 mod counting;
 mod counts;
 mod entry;
@@ -19,6 +20,7 @@ mod ledger;
 mod reading;
 mod shard;
 mod snapshot;
+mod structure;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -32,7 +34,7 @@ pub use interner::{EdgeKey, InternLimits, Interner, NodeRecord, OVERFLOW};
 pub use latency::Latency;
 pub use ledger::Alias;
 pub use shard::{Changes, Shard, ShardSettings, ShardStats};
-pub use snapshot::{EdgeRow, GraphSnapshot, NodeRow, Row};
+pub use snapshot::{EdgeRow, FollowedRow, GraphSnapshot, NodeRow, Row, Rows, RowsIter};
 pub use totals::Totals;
 pub use trials::{Followed, Trials};
 pub use window::{Bucket, Cell};

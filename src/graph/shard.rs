@@ -242,9 +242,17 @@ impl Shard {
     }
 
     fn context(&self, slot: Slot) -> Context {
-        match self.table.entry(slot).parent {
+        let entry = self.table.entry(slot);
+        match entry.parent {
             NONE => Context::ROOT,
-            parent => self.below(parent),
+            parent => {
+                let mut context = self.below(parent);
+                // whether a service called it or a remote caller, through the service, shows when the caller's span comes
+                if context.is_at_door && entry.is_led_to() {
+                    context.standing = Standing::Waiting;
+                }
+                context
+            }
         }
     }
 

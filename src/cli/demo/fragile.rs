@@ -61,7 +61,7 @@ impl Fragile {
         let rows = cycle
             .rows
             .iter()
-            .filter_map(|row| snapshot.graph.nodes().get(*row as usize));
+            .filter_map(|row| snapshot.graph.node_at(*row));
         let (nodes, names): (Vec<NodeId>, Vec<String>) =
             rows.map(|row| (row.record.node, name(row))).unzip();
         self.cycles

@@ -177,9 +177,7 @@ impl Discovery {
     /// not.
     fn see_cycle(&mut self, graph: &GraphSnapshot, cycle: &Cycle, when: When, news: &mut News) {
         let rows = cycle.rows.iter();
-        let nodes: Vec<&NodeRow> = rows
-            .filter_map(|row| graph.nodes().get(*row as usize))
-            .collect();
+        let nodes: Vec<&NodeRow> = rows.filter_map(|row| graph.node_at(*row)).collect();
         let mut is_news = false;
         for node in &nodes {
             is_news |= self.looping.is_news(node.record.node, when.observed);

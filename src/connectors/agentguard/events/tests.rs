@@ -200,7 +200,7 @@ fn a_single_point_of_failure_is_told_when_it_has_held() {
     assert_eq!(at(&with, 951).0, 0);
     assert_eq!(at(&with, 956).0, 1, "and back");
     let record = &told[0];
-    let node = &plain.graph.nodes()[1].record;
+    let node = &plain.graph.node_at(1).unwrap().record;
     assert_eq!(record.severity_number, SeverityNumber::Warn as i32);
     assert_eq!(text(record, "agentguard.node.id"), *node.id);
     assert_eq!(
