@@ -15,6 +15,7 @@ impl Analysis {
             system,
             cycles: cycles.into(),
             entries: entries.into(),
+            ..Analysis::default()
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sightings ─▶ Shard (a thread each, one writer) ─ Changes, when asked ─▶ Totals (the tick) ─▶ GraphSnapshot ─▶ all
-//!                 span table [spans]  ledger                                sums, aliases       immutable
+//!                 span table [spans]  ledger, walk                          sums, aliases       immutable
 //!                         Interner [nodes, edges]: keys ⇄ numbers, shared by all
 //! ```
 //!
@@ -27,6 +27,7 @@ mod tests;
 mod totals;
 mod trials;
 mod turns;
+mod walk;
 mod window;
 
 pub use counts::Counts;
@@ -36,5 +37,6 @@ pub use ledger::Alias;
 pub use shard::{Changes, Shard, ShardSettings, ShardStats};
 pub use snapshot::{EdgeRow, FollowedRow, GraphSnapshot, NodeRow, Row, Rows, RowsIter};
 pub use totals::Totals;
-pub use trials::{Followed, Trials};
+pub use trials::{Fan, Fell, Followed, Trials};
+pub use walk::{WalkSettings, WalkStats};
 pub use window::{Bucket, Cell};
