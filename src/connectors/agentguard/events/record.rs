@@ -77,7 +77,7 @@ pub(super) fn spof_detected(node: &NodeRow, risk: &NodeRisk, when: When) -> LogR
         if risk.is_proven {
             ", as was seen"
         } else {
-            ", as far as is known: it was not seen to be survived"
+            "; nobody was yet seen to do without it"
         },
     );
     let mut attributes = about(node);
