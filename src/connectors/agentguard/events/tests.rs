@@ -87,7 +87,6 @@ fn found(graph: &Snapshot, spofs: &[usize], cycles: &[Cycle]) -> Snapshot {
                 transitive: 3,
                 failing: 3,
                 share: 0.7,
-                ..Blast::default()
             },
             cycle: u32::MAX,
             ..NodeRisk::default()

@@ -42,11 +42,9 @@ fn risk(row: Row) -> NodeRisk {
             transitive: row + 1,
             failing: row,
             share: 0.25,
-            ..Blast::default()
         },
         entry_share: if row == 0 { 0.75 } else { 0.0 },
         cycle: u32::MAX,
-        ..NodeRisk::default()
     }
 }
 
