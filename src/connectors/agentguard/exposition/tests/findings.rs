@@ -10,6 +10,7 @@ fn samples_with(scene: &Scene, analysis: Analysis) -> Samples {
     let snapshot = Snapshot {
         graph: scene.connector.published().graph.clone(),
         analysis,
+        ..Snapshot::default()
     };
     samples_of(scene, &snapshot)
 }
