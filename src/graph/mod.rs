@@ -10,12 +10,17 @@
 //! **Invariants.** The graph is a function of the set of spans, not of their order or their batches (B-08).
 //! **Not here.** Reading spans (`scan`), threads and clocks (`guard`, `connectors`), rates and risk (`analysis`).
 
+mod beside;
 mod counting;
 mod counts;
+mod echoes;
 mod entry;
+mod found;
 mod interner;
 mod latency;
 mod ledger;
+mod links;
+mod names;
 mod reading;
 mod shard;
 mod snapshot;

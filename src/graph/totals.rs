@@ -9,7 +9,7 @@ use crate::graph::interner::{EdgeKey, Interner, NodeRecord};
 use crate::graph::ledger::Alias;
 use crate::graph::shard::Changes;
 use crate::graph::snapshot::{EdgeRow, GraphSnapshot, NodeRow};
-use crate::scan::{EdgeKind, NodeKey, NodeKind};
+use crate::scan::{EdgeKind, NodeKey, NodeKind, Outcome};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -77,6 +77,7 @@ impl Totals {
                 nodes.entry(*node).or_default().add(counts);
             }
         }
+        pass_on_messages(&mut edges);
         for (nameless, model) in self.only_models(&edges) {
             let Some(counts) = edges.remove(&nameless) else {
                 continue;
@@ -229,6 +230,36 @@ impl Totals {
             other => other,
         };
         EdgeKey { from, to, kind }
+    }
+}
+
+/// E-16: messages between two agents of whose handoffs spans tell are those handoffs, and so are their failures. Where there
+/// are fewer handoffs than messages, both stand.
+fn pass_on_messages(edges: &mut BTreeMap<EdgeKey, Counts>) {
+    let handoffs: Vec<EdgeKey> = edges
+        .keys()
+        .filter(|edge| edge.kind == EdgeKind::HandsOff)
+        .copied()
+        .collect();
+    for edge in handoffs {
+        let message = EdgeKey {
+            kind: EdgeKind::Messages,
+            ..edge
+        };
+        let calls = |key: &EdgeKey| edges.get(key).map_or(0, |counts| counts.calls);
+        if calls(&message) > calls(&edge) {
+            continue;
+        }
+        let Some(told) = edges.remove(&message) else {
+            continue;
+        };
+        if let Some(counts) = edges.get_mut(&edge) {
+            for (at, ended) in told.outcomes.iter().enumerate().skip(1) {
+                let moved = (*ended).clamp(0, counts.outcomes[Outcome::Ok as usize].max(0));
+                counts.outcomes[at] += moved;
+                counts.outcomes[Outcome::Ok as usize] -= moved;
+            }
+        }
     }
 }
 

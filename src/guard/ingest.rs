@@ -11,7 +11,7 @@ use crate::guard::Snapshot;
 use crate::otlp::{
     Attributes, Edit, Edits, Malformed, ResourceView, ScopeView, Signal, SpanBytes, Splice, semconv,
 };
-use crate::scan::{Origin, Role, Scanner, Scope, Sighting, Skip, hash};
+use crate::scan::{Origin, Role, Scanner, Scope, Sighting, Skip, hash, links};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -145,7 +145,8 @@ impl Edit for Pass<'_, '_> {
         let Some(origin) = &self.origin else {
             return; // the splice asks about the resource first
         };
-        let scanned = match self.scanner.scan(origin, self.scope, &span.view()) {
+        let view = span.view();
+        let scanned = match self.scanner.scan(origin, self.scope, &view) {
             Ok(scanned) => scanned,
             Err(Skip::BadId) => return self.counts.bad_id += 1,
             Err(Skip::Ignored) => return self.counts.ignored += 1,
@@ -166,6 +167,8 @@ impl Edit for Pass<'_, '_> {
         let shard = self.ingest.shard_of(&sighting);
         if let Some(sightings) = self.sightings.get_mut(shard) {
             sightings.push(sighting);
+            // they stay with their span
+            sightings.extend(links(sighting, &view));
         }
     }
 }
