@@ -96,7 +96,9 @@ impl Shard {
         let counted = match reading {
             Reading::Nothing => Counted::Nothing,
             // the handoff draws the edge
-            Reading::Call(key) if entry.is_handed => Counted::Call(call(NONE, key.to)),
+            Reading::Call(key) if entry.is_handed || entry.is_passed => {
+                Counted::Call(call(NONE, key.to))
+            }
             Reading::Entry(node) if entry.is_handed => Counted::Call(call(NONE, node)),
             Reading::Call(key) => Counted::Call(call(self.ledger.edge(key), key.to)),
             Reading::Relayed(key, onward) => Counted::Call(CountedCall {

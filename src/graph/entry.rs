@@ -1,7 +1,8 @@
 //! What the span table keeps of a span.
 
 use crate::base::NodeId;
-use crate::graph::found::{Answers, Turn};
+use crate::graph::answers::Answers;
+use crate::graph::found::Turn;
 use crate::graph::ledger::{Alias, EdgeSlot};
 use crate::scan::{Flags, NO_NODE, NodeKind, Outcome, Role, Sighting};
 
@@ -56,6 +57,9 @@ pub(crate) struct Context {
     pub(crate) is_default: bool,
     /// A message's receiver stands around it, nothing else between (E-35).
     pub(crate) is_received: bool,
+    /// The actor's is a server's span whose caller has not come, nothing that acts between: it may be the doorway of a
+    /// remote agent (E-30).
+    pub(crate) is_at_door: bool,
 }
 
 impl Context {
@@ -74,6 +78,7 @@ impl Context {
         above_kind: 0,
         is_default: false,
         is_received: false,
+        is_at_door: false,
     };
 
     /// Above a root.
@@ -246,6 +251,8 @@ pub(crate) struct Entry {
     pub(crate) is_twin: bool,
     /// A span in another trace tells of the same (E-41).
     pub(crate) is_echo: bool,
+    /// Of a message's receiver: a handoff in the sender's trace tells of it, and draws the edge (E-16).
+    pub(crate) is_passed: bool,
     /// Of a step: an agent of its service goes by its name (K-18).
     pub(crate) is_named: bool,
     /// Of a server's span: through it an agent's stand-in reaches the agent (E-39).
@@ -281,6 +288,7 @@ impl Entry {
             is_handed: false,
             is_twin: false,
             is_echo: false,
+            is_passed: false,
             is_named: false,
             is_door: false,
             is_total: false,
@@ -360,7 +368,10 @@ impl Entry {
             Role::TransportServer
                 if !self.is_inside() && !self.is_doorway(&at) && !self.is_door =>
             {
-                return Context::of_service(self.seen.service);
+                return Context {
+                    is_at_door: through.standing == Standing::Waiting,
+                    ..Context::of_service(self.seen.service)
+                };
             }
             Role::McpClient if !self.is_carried_by(Role::McpClient, slot, &at) => {
                 if self.seen.bears_node() {
@@ -469,6 +480,12 @@ impl Entry {
             let call = at(via);
             call.role == Role::McpClient || call.flags.has(Flags::REMOTE)
         }
+    }
+
+    /// E-30: whether a doorway may lead to it.
+    pub(crate) fn is_led_to(&self) -> bool {
+        let is_decider = matches!(self.seen.kind, NodeKind::Agent | NodeKind::Workflow);
+        self.seen.role == Role::McpServer || self.seen.role == Role::Actor && is_decider
     }
 
     /// E-23: the tool that an MCP server runs is the server.

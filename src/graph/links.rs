@@ -19,6 +19,7 @@ use crate::graph::entry::{Context, Entry, NONE, Slot, Standing};
 use crate::graph::found::Turn;
 use crate::graph::interner::EdgeKey;
 use crate::graph::ledger::EdgeSlot;
+use crate::graph::reading;
 use crate::graph::shard::Shard;
 use crate::graph::turns::{MOST_STEPS, is_activation};
 use crate::scan::{EdgeKind, Flags, NO_NODE, NodeKind, Outcome, Role, Sighting};
@@ -55,6 +56,8 @@ struct Answer {
     asked_by: NodeId,
     /// When the receiving of that message began.
     start: u64,
+    /// To whom control passed while it was worked on, the first two (E-16).
+    handed: [NodeId; 2],
 }
 
 /// A span that is asked about.
@@ -244,6 +247,7 @@ impl Shard {
             service: entry.seen.service,
             asked_by,
             start,
+            handed: receipt.map_or([NO_NODE; 2], |slot| self.handed_by(slot, actor)),
         })
     }
 
@@ -261,6 +265,35 @@ impl Shard {
             at = entry.parent;
         }
         None
+    }
+
+    /// To whom an agent handed over while it worked on a message.
+    fn handed_by(&self, receipt: Slot, actor: NodeId) -> [NodeId; 2] {
+        let mut handed = [NO_NODE; 2];
+        let trace = self.table.entry(receipt).trace;
+        if !self.table.trace(trace).has_handoffs {
+            return handed;
+        }
+        let mut found = Vec::new();
+        let mut slot = self.table.trace(trace).first;
+        while slot != NONE {
+            let entry = self.table.entry(slot);
+            let seen = &entry.seen;
+            let is_handoff = entry.is_present && seen.role == Role::Handoff && seen.bears_node();
+            if is_handoff
+                && !seen.flags.has(Flags::RETURNS)
+                && reading::hands_off(entry) == actor
+                && self.receipt_around(slot) == Some(receipt)
+            {
+                found.push((seen.start, seen.span, seen.node));
+            }
+            slot = entry.next_in_trace;
+        }
+        found.sort_unstable_by_key(|(start, span, _)| (*start, *span));
+        for (place, (_, _, node)) in handed.iter_mut().zip(found) {
+            *place = node;
+        }
+        handed
     }
 
     /// Who asked for the receiving of a message, and when it began; nobody where it is a reply.
@@ -352,7 +385,9 @@ impl Shard {
             turn.from = if is_reply { node } else { source.actor };
             turn.kind = source.kind;
         }
-        self.put_turn(slot, turn);
+        // the handoff draws the edge (E-16)
+        let is_handed = source.is_some_and(|source| source.handed.contains(&node));
+        self.put_turn(slot, turn, is_handed);
     }
 
     /// E-35: who sent what was received from a queue without a name.
@@ -365,16 +400,18 @@ impl Shard {
             };
             turn.kind = source.kind;
         }
-        self.put_turn(slot, turn);
+        self.put_turn(slot, turn, false);
     }
 
-    fn put_turn(&mut self, slot: Slot, turn: Turn) {
+    fn put_turn(&mut self, slot: Slot, turn: Turn, is_handed: bool) {
         let entry = self.table.entry(slot);
-        if entry.turn == turn {
+        if (entry.turn, entry.is_passed) == (turn, is_handed) {
             return;
         }
         let trace = self.table.trace(entry.trace).id;
-        self.recount(slot, |entry| entry.turn = turn);
+        self.recount(slot, |entry| {
+            (entry.turn, entry.is_passed) = (turn, is_handed)
+        });
         self.answer(trace);
     }
 

@@ -16,6 +16,7 @@
 use crate::base::{NodeId, SpanId, TraceId};
 use crate::graph::beside::Signs;
 use crate::graph::entry::{Entry, NONE, Slot};
+use crate::graph::walk::Closing;
 use crate::scan::{NO_NODE, hash};
 
 /// A trace's chain and where it stands in the lists.
@@ -43,6 +44,7 @@ pub(crate) struct Trace {
     /// Stream time of its latest span, nanoseconds.
     pub(crate) last: u64,
     pub(crate) shelf: Shelf,
+    pub(crate) closing: Closing,
     older: Slot,
     newer: Slot,
 }
@@ -217,6 +219,7 @@ impl SpanTable {
             is_stirred: false,
             last: 0,
             shelf: Shelf::Open,
+            closing: Closing::new(hash::bytes(self.seed, &id.0)),
             older: NONE,
             newer: NONE,
         };

@@ -35,6 +35,15 @@ struct Place {
     slot: Slot,
 }
 
+/// The handoffs of a trace and the agents that took over.
+struct Matched {
+    handoffs: Vec<(Slot, Option<Slot>)>,
+    /// Weak handoffs that are none (E-14).
+    dropped: Vec<Slot>,
+    /// Agents' spans to which no handoff led.
+    agents: Vec<Place>,
+}
+
 impl Shard {
     /// Notes that the turns of a trace are to be looked at.
     pub(super) fn stir(&mut self, trace: Slot) {
@@ -53,56 +62,71 @@ impl Shard {
     /// Looks at the turns of all traces that were stirred.
     pub(super) fn take_turns(&mut self) {
         while let Some((slot, id)) = self.stirred.pop() {
-            let trace = self.table.trace_mut(slot);
             // its place may be another's by now
-            if trace.id == id && trace.first != NONE {
-                trace.is_stirred = false;
-                let (has_handoffs, has_twins) = (trace.has_handoffs, trace.has_twins);
-                if has_twins {
-                    self.find_twins_of(slot);
-                }
-                if self.table.trace(slot).signs.call_for_a_look() {
-                    self.look_beside(slot);
-                }
-                if has_handoffs {
-                    self.take_turns_of(slot);
-                }
-                if self.table.trace(slot).signs.has(Signs::LINKED) {
-                    self.links.stirred.push(id);
-                }
+            if self.table.trace(slot).id == id {
+                self.take_turns_in(slot);
             }
         }
         self.join();
     }
 
+    /// Looks at the turns of one trace, if it was stirred.
+    pub(super) fn take_turns_in(&mut self, slot: Slot) {
+        let trace = self.table.trace_mut(slot);
+        if !trace.is_stirred || trace.first == NONE {
+            return;
+        }
+        trace.is_stirred = false;
+        let (id, has_handoffs, has_twins) = (trace.id, trace.has_handoffs, trace.has_twins);
+        if has_twins {
+            self.find_twins_of(slot);
+        }
+        if self.table.trace(slot).signs.call_for_a_look() {
+            self.look_beside(slot);
+        }
+        if has_handoffs {
+            self.take_turns_of(slot);
+        }
+        if self.table.trace(slot).signs.has(Signs::LINKED) {
+            self.links.stirred.push(id);
+        }
+    }
+
     fn take_turns_of(&mut self, trace: Slot) {
-        let (mut handoffs, mut agents) = self.turns(trace);
-        self.drop_weak(&mut handoffs, &agents);
+        let Matched {
+            handoffs,
+            dropped,
+            agents,
+        } = self.match_turns(trace);
         let mut passed = HashMap::<(NodeId, NodeId), usize>::new();
         let mut told = Vec::with_capacity(handoffs.len());
-        for handoff in &handoffs {
-            let at = self.successor(handoff, &agents);
-            let entry = self.table.entry(handoff.slot);
+        for (handoff, agent) in handoffs {
+            let entry = self.table.entry(handoff);
             let from = reading::hands_off(entry);
             let mut turn = Turn {
                 passes: entry.seen.flags.has(Flags::WEAK),
                 ..Turn::NOBODY
             };
             let mut to = entry.seen.node;
-            if let Some(agent) = at.map(|at| agents.remove(at)) {
+            if let Some(agent) = agent {
                 told.push(agent);
-                to = self.seen(agent.slot).node;
+                to = self.seen(agent).node;
                 turn.node = to;
-                turn.outcome = self.outcome(agent.slot);
+                turn.outcome = self.outcome(agent);
             }
             *passed.entry((from, to)).or_default() += 1;
             if entry.turn != turn {
-                self.recount(handoff.slot, |entry| entry.turn = turn);
+                self.recount(handoff, |entry| entry.turn = turn);
+            }
+        }
+        for handoff in dropped {
+            if self.table.entry(handoff).turn != Turn::NOBODY {
+                self.recount(handoff, |entry| entry.turn = Turn::NOBODY);
             }
         }
         for agent in &told {
-            self.hand(agent.slot, true);
-            self.hand_over(agent.slot, false);
+            self.hand(*agent, true);
+            self.hand_over(*agent, false);
         }
         for agent in &agents {
             self.hand(agent.slot, false);
@@ -110,23 +134,23 @@ impl Shard {
         self.take_word(&told, &agents, passed);
     }
 
-    /// E-14: leaves those weak handoffs that pass control between two agents and that no other handoff tells of.
-    fn drop_weak(&mut self, handoffs: &mut Vec<Place>, agents: &[Place]) {
-        let is_weak = |shard: &Shard, slot| shard.seen(slot).flags.has(Flags::WEAK);
-        if !handoffs.iter().any(|place| is_weak(self, place.slot)) {
-            return;
+    /// E-14: takes out the weak handoffs that do not pass control between two agents, or of which others tell.
+    fn drop_weak(&self, handoffs: &mut Vec<Place>, agents: &[Place]) -> Vec<Slot> {
+        let is_weak = |slot| self.seen(slot).flags.has(Flags::WEAK);
+        let mut dropped = Vec::new();
+        if !handoffs.iter().any(|place| is_weak(place.slot)) {
+            return dropped;
         }
         let nodes: HashSet<NodeId> = agents.iter().map(|at| self.seen(at.slot).node).collect();
         let mut told = HashMap::<(NodeId, NodeId), usize>::new();
-        for place in handoffs.iter().filter(|place| !is_weak(self, place.slot)) {
+        for place in handoffs.iter().filter(|place| !is_weak(place.slot)) {
             let entry = self.table.entry(place.slot);
             let pair = (reading::hands_off(entry), entry.seen.node);
             *told.entry(pair).or_default() += 1;
         }
-        let mut dropped = Vec::new();
         handoffs.retain(|place| {
             let seen = self.seen(place.slot);
-            if !seen.flags.has(Flags::WEAK) {
+            if !is_weak(place.slot) {
                 return true;
             }
             let is_agent = |node| nodes.contains(&node) || self.names.knows(seen.service, node);
@@ -140,23 +164,19 @@ impl Shard {
             }
             stays
         });
-        for slot in dropped {
-            if self.table.entry(slot).turn != Turn::NOBODY {
-                self.recount(slot, |entry| entry.turn = Turn::NOBODY);
-            }
-        }
+        dropped
     }
 
     /// E-12: agents that say who handed over to them, beyond the handoffs that were seen from there.
     fn take_word(
         &mut self,
-        told: &[Place],
+        told: &[Slot],
         agents: &[Place],
         mut passed: HashMap<(NodeId, NodeId), usize>,
     ) {
         for agent in told {
             // its handoff is told of by both
-            let seen = self.seen(agent.slot);
+            let seen = self.seen(*agent);
             if seen.flags.has(Flags::HANDED)
                 && let Some(left) = passed.get_mut(&(seen.hint, seen.node))
             {
@@ -222,6 +242,30 @@ impl Shard {
         false
     }
 
+    /// The handoffs of a trace, each with the agent's span that took over.
+    fn match_turns(&self, trace: Slot) -> Matched {
+        let (mut handoffs, mut agents) = self.turns(trace);
+        let dropped = self.drop_weak(&mut handoffs, &agents);
+        let mut matched = Vec::with_capacity(handoffs.len());
+        for handoff in &handoffs {
+            let at = self.successor(handoff, &agents);
+            matched.push((handoff.slot, at.map(|at| agents.remove(at).slot)));
+        }
+        Matched {
+            handoffs: matched,
+            dropped,
+            agents,
+        }
+    }
+
+    /// The handoffs of a trace to which an agent's span answers, and that span.
+    pub(super) fn matched(&self, trace: Slot) -> impl Iterator<Item = (Slot, Slot)> + use<> {
+        self.match_turns(trace)
+            .handoffs
+            .into_iter()
+            .filter_map(|(handoff, agent)| Some((handoff, agent?)))
+    }
+
     fn hand(&mut self, slot: Slot, is_handed: bool) {
         if self.table.entry(slot).is_handed != is_handed {
             self.recount(slot, |entry| entry.is_handed = is_handed);
@@ -229,9 +273,12 @@ impl Shard {
     }
 
     pub(super) fn recount(&mut self, slot: Slot, change: impl FnOnce(&mut Entry)) {
+        let trace = self.table.entry(slot).trace;
+        self.reopen(trace);
         self.take_back(slot);
         change(self.table.entry_mut(slot));
         self.count(slot);
+        self.line_up(trace);
     }
 
     /// The handoffs of a trace and the spans of its agents, in order.

@@ -26,7 +26,7 @@ pub use snapshot::Snapshot;
 pub use stream::StreamTime;
 
 use crate::base::Nanos;
-use crate::graph::{Changes, InternLimits, Interner, Shard, ShardSettings, Totals};
+use crate::graph::{Changes, InternLimits, Interner, Shard, ShardSettings, Totals, WalkSettings};
 use crate::otlp::{Malformed, Splice, semconv};
 use crate::scan::{Intern, ScanSettings, Scanner};
 use arc_swap::ArcSwap;
@@ -68,6 +68,7 @@ impl Default for GuardSettings {
                 t_orphan: Duration::from_secs(60),
                 t_pair: Duration::from_secs(10),
                 t_keep: Duration::from_secs(3_600),
+                walk: WalkSettings::default(),
             },
             enriches: true,
         }

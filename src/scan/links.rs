@@ -11,9 +11,8 @@ use crate::scan::transport::PRODUCER;
 /// Links of one span that are followed.
 const MOST: usize = 16;
 
-/// The links of a span that say who caused it (E-18, E-27, E-35).
+/// The links of a span that say who caused it (E-18, E-27, E-35), if its rules ask for that.
 pub fn links<'a>(seen: Sighting, span: &SpanView<'a>) -> impl Iterator<Item = Sighting> + use<'a> {
-    let most = if wants(&seen) { MOST } else { 0 };
     span.links()
         .filter(|link| {
             let kind = link
@@ -27,13 +26,13 @@ pub fn links<'a>(seen: Sighting, span: &SpanView<'a>) -> impl Iterator<Item = Si
                 SpanId::decode(link.span_id)?,
             ))
         })
-        .take(most)
+        .take(MOST)
         .map(move |(trace, linked)| seen.link(trace, linked))
 }
 
 /// Whether a rule looks at what this span is linked to: an agent, an actor runtime's message, its producer, and a message
 /// out of a queue without a name.
-fn wants(seen: &Sighting) -> bool {
+pub(crate) fn wants(seen: &Sighting) -> bool {
     match seen.role {
         Role::Actor => seen.kind == NodeKind::Agent && seen.bears_node(),
         Role::Step => seen.flags.has(Flags::MESSAGED),

@@ -19,6 +19,7 @@ mod identity;
 mod kind;
 mod links;
 mod logfire;
+mod lookup;
 mod model;
 mod origin;
 mod outcome;

@@ -4,17 +4,17 @@
 //! remembers what it has seen; two scanners on one interner say the same.
 
 use crate::base::{SpanId, TraceId};
-use crate::otlp::{Attributes, SpanView};
-use crate::scan::alias::{AliasTable, Slot};
+use crate::otlp::{Attributes, SpanBytes, SpanView};
+use crate::scan::alias::{AliasTable, Slot, TABLE};
 use crate::scan::cache::PartsCache;
 use crate::scan::classify::{Class, Named, classify};
-use crate::scan::facts::{FINISHED_EARLY, Facts};
+use crate::scan::facts::{FINISHED_EARLY, Facts, Slots};
 use crate::scan::identity::{self, Intern, Known, Words, know, words};
 use crate::scan::kind::{NodeKind, Outcome, Role};
 use crate::scan::origin::{Origin, Origins};
 use crate::scan::sighting::{Flags, NO_NODE, Sighting};
 use crate::scan::transport::{self, CLIENT};
-use crate::scan::{hash, logfire, outcome, peer, steps, text};
+use crate::scan::{hash, links, logfire, outcome, peer, steps, text};
 use std::sync::Arc;
 
 /// What shapes a scanner.
@@ -45,6 +45,8 @@ pub struct Scanned<'s> {
     pub node: Option<&'s Known>,
     /// Whether attributes of ours are on the span already.
     pub is_enriched: bool,
+    /// Whether it has links that rules look at.
+    pub has_links: bool,
 }
 
 /// Whose instrumentation wrote a span, where rules ask for it.
@@ -95,7 +97,7 @@ impl Scope {
 
 /// Scans spans.
 pub struct Scanner {
-    aliases: AliasTable,
+    aliases: &'static AliasTable,
     origins: Origins,
     names: PartsCache<Known>,
     intern: Arc<dyn Intern>,
@@ -106,7 +108,7 @@ impl Scanner {
     #[must_use]
     pub fn new(settings: &ScanSettings, intern: Arc<dyn Intern>) -> Self {
         Scanner {
-            aliases: AliasTable::new(),
+            aliases: &TABLE,
             origins: Origins::new(settings.seed, &settings.realm_keys, settings.remembered),
             names: PartsCache::new(settings.seed, settings.remembered),
             intern,
@@ -126,11 +128,12 @@ impl Scanner {
         &mut self,
         origin: &Origin,
         scope: Scope,
-        span: &SpanView<'_>,
+        span: SpanBytes<'_>,
     ) -> Result<Scanned<'_>, Skip> {
+        let mut facts = Facts::new(span);
+        let span = &span.read(|attribute| facts.note(self.aliases, &attribute));
         let trace = TraceId::decode(span.trace_id).ok_or(Skip::BadId)?;
         let span_id = SpanId::decode(span.span_id).ok_or(Skip::BadId)?;
-        let facts = Facts::collect(&self.aliases, span.attributes());
         let class = classify(&facts, span, scope.dialect);
         if class == Class::Ignored {
             return Err(Skip::Ignored);
@@ -210,6 +213,7 @@ impl Scanner {
             node: node
                 .filter(|_| !matches!(sighting.role, Role::Handoff | Role::Consumer | Role::Step)),
             is_enriched: facts.has(Slot::Ours),
+            has_links: links::wants(&sighting) && span.links().next().is_some(),
         })
     }
 
@@ -351,10 +355,9 @@ impl Scanner {
             Role::TransportClient if !facts.has(Slot::McpMethod) => Named::Peer,
             _ => return,
         };
-        let port = identity::port(named, facts);
-        let words = match named {
+        let (words, port) = match named {
             Named::McpPeer => peer::mcp_words(facts),
-            Named::HostedGuardrail => [facts.text(Slot::HostedGuardrail), b"", b""],
+            Named::HostedGuardrail => ([facts.text(Slot::HostedGuardrail), b"", b""], 0),
             _ => peer::words(facts),
         };
         let known = self.name(named, words, port, origin);
@@ -415,23 +418,24 @@ fn events(span: &SpanView<'_>) -> u32 {
 }
 
 /// M-01, else M-02: the whole, else the sum of its parts.
+#[inline]
 fn add_cost(sighting: &mut Sighting, facts: &Facts<'_>) {
-    let parts = [
+    const PARTS: [Slot; 4] = [
         Slot::CostIn,
         Slot::CostOut,
         Slot::CostCacheRead,
         Slot::CostCacheWrite,
     ];
-    let sum = || {
-        let known = parts.iter().filter_map(|slot| facts.number(*slot));
-        known.reduce(|sum, part| sum + part)
-    };
-    if let Some(cost) = facts.number(Slot::CostTotal).or_else(sum) {
-        sighting.cost = cost;
-        sighting.flags = sighting.flags.with(Flags::COST);
+    let total = facts.number(Slot::CostTotal);
+    if total.is_none() && !facts.has_any(const { Slots::of(&PARTS) }) {
+        return;
     }
+    let sum = || PARTS.iter().filter_map(|slot| facts.number(*slot)).sum();
+    sighting.cost = total.unwrap_or_else(sum);
+    sighting.flags = sighting.flags.with(Flags::COST);
 }
 
+#[inline]
 fn count_tokens(sighting: &mut Sighting, facts: &Facts<'_>) {
     let (read, written) = (facts.number(Slot::TokensIn), facts.number(Slot::TokensOut));
     if read.is_some() || written.is_some() {

@@ -5,7 +5,7 @@ use super::exposition::ExpositionSettings;
 use super::metrics::LATENCY_BOUNDS;
 use crate::base::{ByteSize, Problems};
 use crate::config::Section;
-use crate::graph::{InternLimits, ShardSettings};
+use crate::graph::{InternLimits, ShardSettings, WalkSettings};
 use crate::guard::GuardSettings;
 use crate::otlp::semconv;
 use crate::pipeline::{BuildContext, Connector, ConnectorConfig, Outputs};
@@ -225,6 +225,7 @@ impl AgentGuardConfig {
                 t_orphan: self.orphan_timeout,
                 t_pair: self.pair_timeout,
                 t_keep: self.keep,
+                walk: WalkSettings::default(),
             },
             enriches: self.enrich,
         }
