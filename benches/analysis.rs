@@ -106,6 +106,7 @@ fn system(nodes: usize) -> (Arc<Structure>, Weights) {
                         after_failure: 3,
                         survived: 3,
                         after_success: 0,
+                        ..Followed::default()
                     },
                 });
             }

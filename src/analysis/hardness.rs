@@ -393,7 +393,8 @@ mod tests {
             fell,
             survived,
             fell_anyway,
-            in_failing: 0,
+            failed: fell + survived,
+            ..Trials::default()
         }
     }
 
@@ -487,6 +488,7 @@ mod tests {
             after_failure,
             survived,
             after_success,
+            ..Followed::default()
         };
         assert!(is_alternative(&follow(5, 4, 2), 10, 100));
         assert!(

@@ -27,6 +27,8 @@ mod reach;
 mod risk;
 mod structure;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 mod weights;
 mod windows;

@@ -56,7 +56,7 @@ impl System {
             sums: Followed {
                 after_failure: 4,
                 survived: 4,
-                after_success: 0,
+                ..Followed::default()
             },
         });
         self.weights.edges[first as usize].trials.survived += 4;
