@@ -271,6 +271,7 @@ impl Shard {
         let is_stray = |entry: &Entry| {
             is_activation(entry)
                 && entry.seen.role == Role::Actor
+                && entry.parent != NONE
                 && !entry.seen.flags.has(Flags::HANDED)
                 && !entry.is_default_wrapper()
         };

@@ -386,9 +386,13 @@ impl Shard {
 
     /// E-16: whether the structure above an agent says no more than that somebody had to start it.
     fn may_be_handed(&self, slot: Slot, from: NodeId) -> bool {
-        let entry = self.table.entry(slot);
+        let mut entry = *self.table.entry(slot);
+        if entry.seen.flags.has(Flags::HANDED) {
+            // what it says itself counts after this
+            entry.turn = Turn::NOBODY;
+        }
         let context = &entry.context;
-        match reading::of(entry, slot, false, |at| self.seen(at)) {
+        match reading::of(&entry, slot, false, |at| self.seen(at)) {
             Reading::Call(edge) if edge.from == from => true,
             Reading::Call(_) => entry.turn.from == NO_NODE && context.is_weak(),
             Reading::Entry(_) => true,

@@ -105,8 +105,10 @@ pub(crate) fn classify<'a>(facts: &Facts<'a>, span: &SpanView<'a>, dialect: Dial
     if facts.has_any(ASKED) || span.name.starts_with(HAYSTACK) {
         return in_full(facts, span, dialect);
     }
-    if dialect == Dialect::A2aSdk {
-        return NEUTRAL; // K-01
+    match dialect {
+        Dialect::A2aSdk => return NEUTRAL,                        // K-01
+        Dialect::LogfireAgents => return logfire::classify(span), // K-32
+        _ => {}
     }
     transport::classify(facts, span)
 }
