@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::analysis::{Analysis, Blast, NodeRisk};
-use crate::graph::Totals;
-use crate::guard::{Guard, GuardSettings, Settler, Worker};
+use crate::guard::{Guard, GuardSettings, Settler, Ticker, Worker};
 use bytes::Bytes;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::logs::v1::SeverityNumber;
@@ -34,7 +33,7 @@ struct Live {
     guard: Guard,
     worker: Worker,
     settler: Settler,
-    totals: Totals,
+    ticker: Ticker,
 }
 
 impl Live {
@@ -43,7 +42,7 @@ impl Live {
         Live {
             worker: guard.worker(),
             settler: guard.settler(),
-            totals: guard.totals(),
+            ticker: guard.ticker(),
             guard,
         }
     }
@@ -61,7 +60,7 @@ impl Live {
             self.settler.flush();
         }
         self.guard
-            .tick(&mut self.totals, [&self.settler.collect(now)]);
+            .tick(&mut self.ticker, [&self.settler.collect(now)]);
         (*self.guard.published()).clone()
     }
 }
