@@ -192,6 +192,35 @@ fn gauge(requests: &[Bytes], name: &str, at_least: f64) -> BTreeSet<String> {
     nodes
 }
 
+/// How often each node (its id) and edge (its ends and kind) was told of, and which nodes are single points of failure.
+fn told_of(records: &[LogRecord]) -> (BTreeMap<[String; 3], usize>, BTreeSet<String>) {
+    let (mut seen, mut critical) = (BTreeMap::<_, usize>::new(), BTreeSet::new());
+    for record in records {
+        let says = texts(&record.attributes);
+        let text = |key: &str| says.get(key).cloned().unwrap_or_default();
+        let thing = match record.event_name.as_str() {
+            "agentguard.node.discovered" => {
+                [text("agentguard.node.id"), String::new(), String::new()]
+            }
+            "agentguard.edge.discovered" => [
+                text("agentguard.edge.from.id"),
+                text("agentguard.edge.to.id"),
+                text("agentguard.edge.kind"),
+            ],
+            "agentguard.spof.detected" => {
+                assert_eq!(record.severity_text, "WARN");
+                assert!(critical.insert(text("agentguard.node.id")), "told twice");
+                continue;
+            }
+            other => panic!("{other}"),
+        };
+        assert!(record.time_unix_nano > 0 && record.observed_time_unix_nano > 0);
+        assert_eq!(record.severity_text, "INFO");
+        *seen.entry(thing).or_default() += 1;
+    }
+    (seen, critical)
+}
+
 /// R-STR-3: the guard's other two outputs, at a real OTLP sink: what is new as log records, what was counted as metrics.
 #[tokio::test]
 async fn what_the_guard_finds_goes_out_as_events_and_metrics() {
@@ -240,31 +269,7 @@ async fn what_the_guard_finds_goes_out_as_events_and_metrics() {
     // what waits for a parent is settled at the end, and told then
     daemon.stop().await;
 
-    let records = events(&stub.taken(Signal::Logs));
-    let (mut seen, mut critical) = (BTreeMap::<_, usize>::new(), BTreeSet::new());
-    for record in &records {
-        let says = texts(&record.attributes);
-        let text = |key: &str| says.get(key).cloned().unwrap_or_default();
-        let thing = match record.event_name.as_str() {
-            "agentguard.node.discovered" => {
-                [text("agentguard.node.id"), String::new(), String::new()]
-            }
-            "agentguard.edge.discovered" => [
-                text("agentguard.edge.from.id"),
-                text("agentguard.edge.to.id"),
-                text("agentguard.edge.kind"),
-            ],
-            "agentguard.spof.detected" => {
-                assert_eq!(record.severity_text, "WARN");
-                assert!(critical.insert(text("agentguard.node.id")), "told twice");
-                continue;
-            }
-            other => panic!("{other}"),
-        };
-        assert!(record.time_unix_nano > 0 && record.observed_time_unix_nano > 0);
-        assert_eq!(record.severity_text, "INFO");
-        *seen.entry(thing).or_default() += 1;
-    }
+    let (seen, critical) = told_of(&events(&stub.taken(Signal::Logs)));
     assert!(seen.values().all(|times| *times == 1), "{seen:?}");
     let word = |row: &serde_json::Value, key: &str| row[key].as_str().unwrap().to_owned();
     for node in nodes {
