@@ -11,12 +11,17 @@
 //! **Not here.** Reading spans (`scan`), threads and clocks (`guard`, `connectors`), rates and risk (`analysis`).
 
 mod answers;
+mod beside;
 mod counting;
 mod counts;
+mod echoes;
 mod entry;
+mod found;
 mod interner;
 mod latency;
 mod ledger;
+mod links;
+mod names;
 mod reading;
 mod shard;
 mod snapshot;
