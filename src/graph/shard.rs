@@ -190,7 +190,8 @@ impl Shard {
             self.stats.unresolved_handoffs += 1;
         }
         self.table.entry_mut(slot).context = Context::MISSING;
-        if seen.role == Role::Step || seen.flags.has(Flags::NAMED) {
+        let is_weak = seen.role == Role::Handoff && seen.flags.has(Flags::WEAK);
+        if seen.role == Role::Step || seen.flags.has(Flags::NAMED) || is_weak {
             self.take_name(slot, seen);
         }
         self.settle(slot, true);
