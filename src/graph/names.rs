@@ -64,6 +64,13 @@ impl Names {
     }
 }
 
+/// Whether a span says a name, or what it is depends on one.
+pub(super) fn matter(seen: &Sighting) -> bool {
+    seen.role == Role::Step
+        || seen.flags.has(Flags::NAMED)
+        || seen.role == Role::Handoff && seen.flags.has(Flags::WEAK)
+}
+
 impl Shard {
     /// Learns the name that a span says, and finds the steps that go by it; or finds out whether a step does.
     pub(super) fn take_name(&mut self, slot: Slot, seen: &Sighting) {

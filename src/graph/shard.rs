@@ -24,13 +24,13 @@ use crate::graph::entry::{Context, Entry, NONE, Slot, Standing};
 use crate::graph::interner::Interner;
 use crate::graph::ledger::{Alias, Differences, Ledger};
 use crate::graph::links::Links;
-use crate::graph::names::Names;
+use crate::graph::names::{self, Names};
 use crate::graph::table::{Shelf, SpanTable};
 use crate::graph::trials::{Fan, Fell, Followed, Trials};
 use crate::graph::turns;
 use crate::graph::walk::{Learned, WalkSettings, WalkStats, Walks};
 use crate::graph::window::{Bucket, Cell};
-use crate::scan::{Flags, NO_NODE, Role, Sighting};
+use crate::scan::{NO_NODE, Role, Sighting};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -190,8 +190,7 @@ impl Shard {
             self.stats.unresolved_handoffs += 1;
         }
         self.table.entry_mut(slot).context = Context::MISSING;
-        let is_weak = seen.role == Role::Handoff && seen.flags.has(Flags::WEAK);
-        if seen.role == Role::Step || seen.flags.has(Flags::NAMED) || is_weak {
+        if names::matter(seen) {
             self.take_name(slot, seen);
         }
         self.settle(slot, true);
@@ -496,7 +495,6 @@ impl Shard {
                 walks,
                 ..self.stats
             },
-            ..Changes::default()
         }
     }
 
