@@ -187,7 +187,7 @@ fn pair(criterion: &mut Criterion, name: &str, settings: GuardSettings, failing:
     });
     if name == "pair" {
         group.bench_function("tick", |bencher| {
-            let mut totals = guard.totals();
+            let mut totals = guard.ticker();
             bencher.iter_batched(
                 || turn.next().expect("endless"),
                 |sightings| {

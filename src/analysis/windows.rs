@@ -16,7 +16,7 @@
 use crate::analysis::bounds;
 use crate::base::Nanos;
 use crate::graph::{Bucket, Cell};
-use std::ops::AddAssign;
+use std::ops::{AddAssign, SubAssign};
 
 /// Buckets in the ring: five minutes.
 const RING: u32 = 30;
@@ -109,6 +109,18 @@ impl AddAssign<&Recent> for Recent {
     }
 }
 
+impl SubAssign<&Recent> for Recent {
+    fn sub_assign(&mut self, other: &Recent) {
+        self.minute -= &other.minute;
+        self.five -= &other.five;
+        self.reference.calls = (self.reference.calls - other.reference.calls).max(0.0);
+        self.reference.failures = (self.reference.failures - other.reference.failures).max(0.0);
+        self.reference.throttled = (self.reference.throttled - other.reference.throttled).max(0.0);
+        self.reference.octaves = (self.reference.octaves - other.reference.octaves).max(0.0);
+        self.calls = (self.calls - other.calls).max(0.0);
+    }
+}
+
 /// One id's ring and what it left.
 #[derive(Clone, Debug, Default)]
 struct Track {
@@ -197,6 +209,12 @@ impl Windows {
             self.is_touched[*id as usize] = false;
         }
         std::mem::take(&mut self.touched)
+    }
+
+    /// Whether [`Windows::take_touched`] has anything to give.
+    #[must_use]
+    pub fn has_touched(&self) -> bool {
+        !self.touched.is_empty()
     }
 
     /// A number's figures as of the last [`Windows::roll`].

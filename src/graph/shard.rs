@@ -102,6 +102,8 @@ pub struct Changes {
     pub fans: Vec<(Fan, Fell)>,
     /// The shard's numbers as they stand.
     pub stats: ShardStats,
+    /// Stream time when it handed this over.
+    pub at: Nanos,
 }
 
 /// How often a span may come to itself before its loop is cut open.

@@ -226,8 +226,8 @@ fn stripped(request: &[u8]) -> (ExportTraceServiceRequest, Vec<Vec<(String, Stri
 fn spans_are_given_their_node_and_nothing_else_changes() {
     for capture in [ADK, PYDANTIC] {
         let guard = Guard::new(GuardSettings::default());
-        let (mut worker, mut settler, mut totals) =
-            (guard.worker(), guard.settler(), guard.totals());
+        let (mut worker, mut settler, mut ticker) =
+            (guard.worker(), guard.settler(), guard.ticker());
         let mut enriched = Vec::new();
         let mut with_node = 0;
         for request in requests(capture) {
@@ -241,9 +241,9 @@ fn spans_are_given_their_node_and_nothing_else_changes() {
             enriched.push(ingested.bytes);
         }
         settler.flush();
-        assert!(guard.tick(&mut totals, [&settler.collect(Nanos(u64::MAX))]));
+        assert!(guard.tick(&mut ticker, [&settler.collect(Nanos(u64::MAX))]));
         assert!(
-            !guard.tick(&mut totals, [&settler.collect(Nanos(u64::MAX))]),
+            !guard.tick(&mut ticker, [&settler.collect(Nanos(u64::MAX))]),
             "nothing changed"
         );
         let ids: BTreeSet<String> = guard
@@ -288,7 +288,7 @@ fn several_shards_give_the_graph_of_one() {
         ..GuardSettings::default()
     });
     let mut worker = guard.worker();
-    let mut totals = guard.totals();
+    let mut ticker = guard.ticker();
     let mut settlers: Vec<Settler> = (0..3).map(|_| guard.settler()).collect();
     let mut used = 0;
     for request in requests(PYDANTIC) {
@@ -309,7 +309,7 @@ fn several_shards_give_the_graph_of_one() {
         .iter_mut()
         .map(|settler| settler.collect(Nanos(u64::MAX)))
         .collect();
-    guard.tick(&mut totals, &changes);
+    guard.tick(&mut ticker, &changes);
     assert_eq!(
         by_key(&guard.published().graph),
         by_key(&one.snapshot.graph)

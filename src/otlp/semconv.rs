@@ -239,6 +239,7 @@ pub const AGENTGUARD_SPAN_KEYS: [&str; 5] = [
     AGENTGUARD_SPOF,
     AGENTGUARD_BLAST_RADIUS,
 ];
+
 names! {
     "Ours: the names of events":
     EVENT_NODE_DISCOVERED = "agentguard.node.discovered";
@@ -260,6 +261,7 @@ names! {
     AGENTGUARD_EDGE_TO_KIND = "agentguard.edge.to.kind";
     AGENTGUARD_EDGE_TO_NAME = "agentguard.edge.to.name";
     AGENTGUARD_SPOF_SHARE = "agentguard.spof.share";
+    AGENTGUARD_SPOF_PROVEN = "agentguard.spof.proven";
     AGENTGUARD_DEPENDENTS_DIRECT = "agentguard.dependents.direct";
     AGENTGUARD_DEPENDENTS_TRANSITIVE = "agentguard.dependents.transitive";
     AGENTGUARD_CYCLE_SIZE = "agentguard.cycle.size";

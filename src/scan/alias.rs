@@ -108,7 +108,7 @@ pub(crate) const TEXTS: usize = Slot::TaskState as usize + 1;
 pub(crate) const SLOTS: usize = Slot::Ours as usize + 1;
 
 /// Keys by slot, the one that wins first.
-const ALIASES: &[(Slot, &[&str])] = &[
+pub(super) const ALIASES: &[(Slot, &[&str])] = &[
     (Slot::Operation, &[s::GEN_AI_OPERATION_NAME]),
     (Slot::OiKind, &[s::OPENINFERENCE_SPAN_KIND]),
     (Slot::TlKind, &[s::TRACELOOP_SPAN_KIND]),

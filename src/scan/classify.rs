@@ -482,3 +482,33 @@ fn after_any_case<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     let (head, tail) = text.split_at_checked(prefix.len())?;
     head.eq_ignore_ascii_case(prefix).then_some(tail)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::testing::{read, spans};
+    use proptest::prelude::*;
+
+    const DIALECTS: [Dialect; 6] = [
+        Dialect::Plain,
+        Dialect::LlamaIndex,
+        Dialect::LangChain,
+        Dialect::Haystack,
+        Dialect::A2aSdk,
+        Dialect::LogfireAgents,
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn the_short_way_leads_where_the_long_one_does(
+            span in spans(),
+            dialect in prop::sample::select(&DIALECTS[..]),
+        ) {
+            let (facts, view) = read(&span);
+            let short = classify(&facts, &view, dialect);
+            prop_assert_eq!(short, in_full(&facts, &view, dialect));
+        }
+    }
+}

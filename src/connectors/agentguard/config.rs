@@ -3,6 +3,7 @@
 use super::exposition::ExpositionSettings;
 use super::metrics::LATENCY_BOUNDS;
 use super::{AgentGuardConnector, Random};
+use crate::analysis::RiskSettings;
 use crate::base::{ByteSize, Problems};
 use crate::config::Section;
 use crate::graph::{InternLimits, ShardSettings, WalkSettings};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The guard's settings.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AgentGuardConfig {
     /// Time between two publications of the graph; at least `10ms`.
@@ -45,7 +46,10 @@ pub struct AgentGuardConfig {
     /// Resource attributes whose values part the graph into realms; at most four. Once there is more than one realm, metrics of
     /// nodes, edges and models have the label `realm`.
     pub realm: Vec<String>,
-    /// Whether forwarded spans are given `agentguard.node.id` and `agentguard.node.kind`.
+    /// How risk is judged.
+    pub risk: RiskSettings,
+    /// Whether forwarded spans are given `agentguard.node.id`, `agentguard.node.kind` and, once known, `agentguard.risk.score`,
+    /// `agentguard.spof` and `agentguard.blast_radius`.
     pub enrich: bool,
     /// Upper bounds of the exported latency histograms, ascending; at most 64. A call counts within a bound if the middle of
     /// its bucket of 9 % does. Absent: 23 bounds from `2ms` to `1h`.
@@ -106,6 +110,7 @@ impl Default for AgentGuardConfig {
             pair_timeout: Duration::from_secs(10),
             keep: Duration::from_secs(3_600),
             realm: vec![semconv::DEPLOYMENT_ENVIRONMENT_NAME.to_owned()],
+            risk: RiskSettings::default(),
             enrich: true,
             latency_histogram_buckets: None,
             client_kind: false,
@@ -274,6 +279,7 @@ impl AgentGuardConfig {
                 t_keep: self.keep,
                 walk: WalkSettings::default(),
             },
+            risk: self.risk.clone(),
             enriches: self.enrich,
         }
     }
@@ -315,7 +321,11 @@ pub fn configure(
     for Mistake { key, message, help } in &mistakes {
         problems.error(section.place_of(key), *message, *help);
     }
-    mistakes.is_empty().then(|| Box::new(config) as _)
+    let mut risks = Problems::new();
+    config.risk.validate(&section.place_of("risk"), &mut risks);
+    let is_sound = mistakes.is_empty() && risks.errors().is_empty();
+    problems.append(risks);
+    is_sound.then(|| Box::new(config) as _)
 }
 
 impl ConnectorConfig for AgentGuardConfig {

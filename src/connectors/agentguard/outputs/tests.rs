@@ -3,7 +3,7 @@
 use super::super::{AgentGuardConnector, Now, Random};
 use super::*;
 use crate::base::sync::{AtomicU64, AtomicUsize};
-use crate::graph::Totals;
+use crate::guard::Ticker;
 use crate::guard::{Settler, Worker};
 use crate::pipeline::{Cause, Held};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -77,7 +77,7 @@ struct Scene {
     authored: Authored,
     worker: Worker,
     settler: Settler,
-    totals: Totals,
+    ticker: Ticker,
     logs: Arc<Sink>,
     metrics: Arc<Sink>,
 }
@@ -100,12 +100,12 @@ impl Scene {
         let config = AgentGuardConfig::default();
         let connector = AgentGuardConnector::new(&config, random, now, &outputs);
         let guard = &connector.core.guard;
-        let (worker, settler, totals) = (guard.worker(), guard.settler(), guard.totals());
+        let (worker, settler, ticker) = (guard.worker(), guard.settler(), guard.ticker());
         let authored = connector.authored.lock().take().unwrap();
         Scene {
             worker,
             settler,
-            totals,
+            ticker,
             authored,
             clock,
             connector,
@@ -130,7 +130,7 @@ impl Scene {
         }
         self.settler.flush();
         let changes = self.settler.collect(core.now());
-        core.guard.tick(&mut self.totals, [&changes]);
+        core.guard.tick(&mut self.ticker, [&changes]);
     }
 
     fn pass(&self, seconds: u64) {

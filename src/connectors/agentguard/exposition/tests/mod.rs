@@ -7,7 +7,8 @@ use super::super::{AgentGuardConfig, AgentGuardConnector, Random, metrics};
 use super::labels::connection_type;
 use super::*;
 use crate::base::sync::{self, AtomicU64};
-use crate::graph::{Counts, Totals};
+use crate::graph::Counts;
+use crate::guard::Ticker;
 use crate::guard::{Settler, Worker};
 use crate::otlp::semconv;
 use crate::telemetry::scrape;
@@ -69,7 +70,7 @@ struct Scene {
     connector: AgentGuardConnector,
     worker: Worker,
     settler: Settler,
-    totals: Totals,
+    ticker: Ticker,
 }
 
 impl Scene {
@@ -79,12 +80,12 @@ impl Scene {
         let now: super::super::Now = Arc::new(move || Nanos(read.load(sync::Ordering::Relaxed)));
         let connector = AgentGuardConnector::new(config, RANDOM, now, &[None, None, None]);
         let guard = &connector.core.guard;
-        let (worker, settler, totals) = (guard.worker(), guard.settler(), guard.totals());
+        let (worker, settler, ticker) = (guard.worker(), guard.settler(), guard.ticker());
         Scene {
             clock,
             worker,
             settler,
-            totals,
+            ticker,
             connector,
         }
     }
@@ -106,7 +107,7 @@ impl Scene {
     fn tick(&mut self) {
         let core = &self.connector.core;
         let changes = self.settler.collect(core.now());
-        core.guard.tick(&mut self.totals, [&changes]);
+        core.guard.tick(&mut self.ticker, [&changes]);
     }
 
     fn text(&self, format: Format) -> String {
@@ -548,10 +549,11 @@ proptest! {
             for _ in 0..2 {
                 let now = scene.samples();
                 for (series, showed) in &before {
-                    let is_gauge = [PROVISIONAL.name, "agentguard_node_info"]
+                    let family = series.split('{').next().unwrap_or(series);
+                    let is_counter = ["_total", "_count", "_sum", "_bucket"]
                         .iter()
-                        .any(|name| series.starts_with(name));
-                    if !is_gauge {
+                        .any(|end| family.ends_with(end));
+                    if is_counter {
                         let shows = now.get(series);
                         prop_assert!(shows.is_some_and(|shows| shows >= showed), "{series}: {showed} {shows:?}");
                     }
