@@ -65,7 +65,7 @@ impl Names {
 }
 
 /// Whether a span says a name, or what it is depends on one.
-pub(super) fn matter(seen: &Sighting) -> bool {
+fn matter(seen: &Sighting) -> bool {
     seen.role == Role::Step
         || seen.flags.has(Flags::NAMED)
         || seen.role == Role::Handoff && seen.flags.has(Flags::WEAK)
@@ -73,7 +73,14 @@ pub(super) fn matter(seen: &Sighting) -> bool {
 
 impl Shard {
     /// Learns the name that a span says, and finds the steps that go by it; or finds out whether a step does.
+    #[inline]
     pub(super) fn take_name(&mut self, slot: Slot, seen: &Sighting) {
+        if matter(seen) {
+            self.take_name_in_full(slot, seen);
+        }
+    }
+
+    fn take_name_in_full(&mut self, slot: Slot, seen: &Sighting) {
         if seen.flags.has(Flags::NAMED) {
             return self.learn_name(seen.service, seen.node);
         }

@@ -24,7 +24,7 @@ use crate::graph::entry::{Context, Entry, NONE, Slot, Standing};
 use crate::graph::interner::Interner;
 use crate::graph::ledger::{Alias, Differences, Ledger};
 use crate::graph::links::Links;
-use crate::graph::names::{self, Names};
+use crate::graph::names::Names;
 use crate::graph::table::{Shelf, SpanTable};
 use crate::graph::trials::{Fan, Fell, Followed, Trials};
 use crate::graph::turns;
@@ -192,13 +192,9 @@ impl Shard {
             self.stats.unresolved_handoffs += 1;
         }
         self.table.entry_mut(slot).context = Context::MISSING;
-        if names::matter(seen) {
-            self.take_name(slot, seen);
-        }
+        self.take_name(slot, seen);
         self.settle(slot, true);
-        if seen.response != 0 {
-            self.take_response(slot, seen);
-        }
+        self.take_response(slot, seen);
         self.table.trace_mut(trace).last = now.0;
         turns::note(self.table.trace_mut(trace), seen);
         if seen.outcome.is_failure() {
@@ -497,6 +493,7 @@ impl Shard {
                 walks,
                 ..self.stats
             },
+            ..Changes::default()
         }
     }
 
