@@ -8,7 +8,8 @@
 //! **Invariant.** A function of the trace's spans: by start, then by id, never by arrival. Each look begins anew.
 
 use crate::base::{NodeId, SpanId};
-use crate::graph::entry::{Counted, Entry, NONE, Slot};
+use crate::graph::counting::Counted;
+use crate::graph::entry::{Entry, NONE, Slot};
 use crate::graph::found::Turn;
 use crate::graph::shard::Shard;
 use crate::graph::table::Shelf;

@@ -6,13 +6,46 @@
 use crate::base::NodeId;
 use crate::graph::beside::Signs;
 use crate::graph::counts::Counts;
-use crate::graph::entry::{Counted, CountedCall, Entry, NONE, Slot, Standing};
+use crate::graph::entry::{Entry, NONE, Slot, Standing};
 use crate::graph::latency;
-use crate::graph::ledger::Alias;
+use crate::graph::ledger::{Alias, EdgeSlot};
 use crate::graph::reading::{self, Reading};
 use crate::graph::shard::Shard;
 use crate::graph::window::{Bucket, Cell};
 use crate::scan::{Flags, NO_NODE, NodeKind, Outcome, Role};
+
+/// What a span was counted as, to be taken back when it turns out otherwise (B-05).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// As nothing.
+    Nothing,
+    /// As a call, or as the declaration of a node.
+    Call(CountedCall),
+    /// As evidence that two nodes are one.
+    Alias(Alias),
+}
+
+/// What was posted of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CountedCall {
+    /// The shard's number of the edge; [`NONE`] for no edge.
+    pub(crate) edge: EdgeSlot,
+    /// The node that was called; [`NO_NODE`] for none.
+    pub(crate) node: NodeId,
+    pub(crate) standing: Standing,
+    /// Nobody in sight made the call.
+    pub(crate) is_entry: bool,
+    /// It shows the edge and is no call (E-21).
+    pub(crate) is_marginal: bool,
+    /// Its tokens count for the node (T-06).
+    pub(crate) is_total: bool,
+    /// How the call ended, the other side's word with it (O-14).
+    pub(crate) outcome: Outcome,
+    /// The edge from `node` to who did not answer (E-20); [`NONE`] for none.
+    pub(crate) onward: EdgeSlot,
+    /// Who is known by an address, and turned out to be `node` (B-07); [`NO_NODE`] for none.
+    pub(crate) alias: NodeId,
+}
 
 impl Shard {
     /// Tells the client's span that a server's span answers it, and the one that it answered until now that it does not.

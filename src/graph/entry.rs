@@ -2,9 +2,9 @@
 
 use crate::base::NodeId;
 use crate::graph::answers::Answers;
+use crate::graph::counting::Counted;
 use crate::graph::found::Turn;
-use crate::graph::ledger::{Alias, EdgeSlot};
-use crate::scan::{Flags, NO_NODE, NodeKind, Outcome, Role, Sighting};
+use crate::scan::{Flags, NO_NODE, NodeKind, Role, Sighting};
 
 /// A place in the table.
 pub(crate) type Slot = u32;
@@ -194,39 +194,6 @@ impl Call {
         }
         self
     }
-}
-
-/// What a span was counted as, to be taken back when it turns out otherwise (B-05).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Counted {
-    /// As nothing.
-    Nothing,
-    /// As a call, or as the declaration of a node.
-    Call(CountedCall),
-    /// As evidence that two nodes are one.
-    Alias(Alias),
-}
-
-/// What was posted of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CountedCall {
-    /// The shard's number of the edge; [`NONE`] for no edge.
-    pub(crate) edge: EdgeSlot,
-    /// The node that was called; [`NO_NODE`] for none.
-    pub(crate) node: NodeId,
-    pub(crate) standing: Standing,
-    /// Nobody in sight made the call.
-    pub(crate) is_entry: bool,
-    /// It shows the edge and is no call (E-21).
-    pub(crate) is_marginal: bool,
-    /// Its tokens count for the node (T-06).
-    pub(crate) is_total: bool,
-    /// How the call ended, the other side's word with it (O-14).
-    pub(crate) outcome: Outcome,
-    /// The edge from `node` to who did not answer (E-20); [`NONE`] for none.
-    pub(crate) onward: EdgeSlot,
-    /// Who is known by an address, and turned out to be `node` (B-07); [`NO_NODE`] for none.
-    pub(crate) alias: NodeId,
 }
 
 /// A span in the table, or the place of one that has not come.

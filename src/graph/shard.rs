@@ -30,7 +30,7 @@ use crate::graph::trials::{Fan, Fell, Followed, Trials};
 use crate::graph::turns;
 use crate::graph::walk::{Learned, WalkSettings, WalkStats, Walks};
 use crate::graph::window::{Bucket, Cell};
-use crate::scan::{Flags, NO_NODE, Role, Sighting};
+use crate::scan::{NO_NODE, Role, Sighting};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -192,13 +192,9 @@ impl Shard {
             self.stats.unresolved_handoffs += 1;
         }
         self.table.entry_mut(slot).context = Context::MISSING;
-        if seen.role == Role::Step || seen.flags.has(Flags::NAMED) {
-            self.take_name(slot, seen);
-        }
+        self.take_name(slot, seen);
         self.settle(slot, true);
-        if seen.response != 0 {
-            self.take_response(slot, seen);
-        }
+        self.take_response(slot, seen);
         self.table.trace_mut(trace).last = now.0;
         turns::note(self.table.trace_mut(trace), seen);
         if seen.outcome.is_failure() {

@@ -387,8 +387,8 @@ impl Shard {
     /// E-16: whether the structure above an agent says no more than that somebody had to start it.
     fn may_be_handed(&self, slot: Slot, from: NodeId) -> bool {
         let mut entry = *self.table.entry(slot);
-        if entry.seen.flags.has(Flags::HANDED) {
-            // what it says itself counts after this
+        if entry.seen.flags.has(Flags::HANDED) || entry.seen.flags.has(Flags::MESSAGED) {
+            // what it says itself and what its links say counts after this
             entry.turn = Turn::NOBODY;
         }
         let context = &entry.context;

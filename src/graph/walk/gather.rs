@@ -7,7 +7,8 @@
 //! numbers of activations and places are compared for equality only.
 
 use crate::base::{NodeId, SpanId};
-use crate::graph::entry::{Counted, CountedCall, Entry, NONE, Slot};
+use crate::graph::counting::{Counted, CountedCall};
+use crate::graph::entry::{Entry, NONE, Slot};
 use crate::graph::shard::Shard;
 use crate::graph::walk::judge::Call;
 use crate::scan::{Flags, NO_NODE, Outcome, Role};
