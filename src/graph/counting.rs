@@ -6,9 +6,11 @@
 use crate::base::NodeId;
 use crate::graph::counts::Counts;
 use crate::graph::entry::{Counted, CountedCall, Entry, NONE, Slot, Standing};
+use crate::graph::latency;
 use crate::graph::ledger::Alias;
 use crate::graph::reading::{self, Reading};
 use crate::graph::shard::Shard;
+use crate::graph::window::{Bucket, Cell};
 use crate::scan::{Flags, NO_NODE, Outcome, Role};
 
 impl Shard {
@@ -142,19 +144,18 @@ impl Shard {
             Counted::Alias(alias) => return self.ledger.add_alias(alias, sign),
             Counted::Call(call) => call,
         };
+        let posted = Posted::of(entry, &call, sign);
         for edge in [call.edge, call.onward] {
             if edge != NONE {
-                add(self.ledger.edge_counts(edge), entry, &call, sign);
+                self.ledger.add_to_edge(edge, &posted);
             }
+        }
+        if call.node != NO_NODE {
+            self.ledger.add_to_node(call.node, &posted, call.is_entry);
         }
         if call.alias != NO_NODE {
             let (outer, inner) = (call.alias, entry.seen.node);
             self.ledger.add_alias(Alias { outer, inner }, sign);
-        }
-        if call.node != NO_NODE {
-            let counts = self.ledger.node_counts(call.node);
-            counts.entries += sign * i64::from(call.is_entry);
-            add(counts, entry, &call, sign);
         }
     }
 
@@ -165,30 +166,90 @@ impl Shard {
     }
 }
 
-/// Adds a span's numbers to counters, or takes them back.
-fn add(counts: &mut Counts, entry: &Entry, call: &CountedCall, sign: i64) {
-    let seen = &entry.seen;
-    if call.is_marginal || seen.role == Role::Declare {
-        counts.declared += sign;
-        return;
+/// What a span adds to a row of the ledger, or takes back.
+pub(super) struct Posted<'e> {
+    entry: &'e Entry,
+    pub(super) sign: i64,
+    sum: Sum,
+}
+
+/// As what.
+enum Sum {
+    Declared,
+    Provisional,
+    Call {
+        outcome: Outcome,
+        is_fallback: bool,
+        lasted: i64,
+        octave: u16,
+        bucket: Bucket,
+        cell: Cell,
+    },
+}
+
+impl<'e> Posted<'e> {
+    fn of(entry: &'e Entry, call: &CountedCall, sign: i64) -> Posted<'e> {
+        let seen = &entry.seen;
+        let sum = if call.is_marginal || seen.role == Role::Declare {
+            Sum::Declared
+        } else if call.standing == Standing::Waiting {
+            Sum::Provisional
+        } else {
+            let octave = latency::bucket_of(seen.end - seen.start);
+            Sum::Call {
+                outcome: call.outcome,
+                is_fallback: call.standing == Standing::Orphaned,
+                lasted: i64::try_from(seen.end - seen.start).unwrap_or(i64::MAX),
+                octave,
+                bucket: Bucket::of(seen.end),
+                cell: Cell::of_call(call.outcome, octave, sign),
+            }
+        };
+        Posted { entry, sign, sum }
     }
-    if call.standing == Standing::Waiting {
-        counts.provisional += sign;
-        return;
+
+    /// When a call ended, and what it adds there; nothing of what is no call.
+    #[inline]
+    pub(super) fn ended(&self) -> Option<(Bucket, &Cell)> {
+        match &self.sum {
+            Sum::Call { bucket, cell, .. } => Some((*bucket, cell)),
+            Sum::Declared | Sum::Provisional => None,
+        }
     }
-    counts.calls += sign;
-    counts.fallback += sign * i64::from(call.standing == Standing::Orphaned);
-    counts.outcomes[call.outcome as usize] += sign;
-    counts.latency.add(seen.end - seen.start, sign);
-    let lasted = i64::try_from(seen.end - seen.start).unwrap_or(i64::MAX);
-    counts.duration_ns = counts.duration_ns.saturating_add(sign * lasted);
-    if seen.role == Role::Model {
-        counts.tokens_in += sign * i64::from(entry.call.tokens_in);
-        let cost = i64::try_from(entry.call.cost).unwrap_or(i64::MAX);
-        counts.cost = counts.cost.saturating_add(sign * cost);
-        counts.tokens_out += sign * i64::from(entry.call.tokens_out);
-    }
-    if sign > 0 {
-        counts.saw(seen.start, seen.end, seen.trace);
+
+    /// Adds its numbers to counters.
+    #[inline]
+    pub(super) fn add_to(&self, counts: &mut Counts) {
+        let sign = self.sign;
+        let Sum::Call {
+            outcome,
+            is_fallback,
+            lasted,
+            octave,
+            ..
+        } = self.sum
+        else {
+            match self.sum {
+                Sum::Declared => counts.declared += sign,
+                _ => counts.provisional += sign,
+            }
+            return;
+        };
+        counts.calls += sign;
+        counts.fallback += sign * i64::from(is_fallback);
+        counts.outcomes[outcome as usize] += sign;
+        counts.latency.add_to(octave, sign);
+        counts.duration_ns = counts.duration_ns.saturating_add(sign * lasted);
+        let seen = &self.entry.seen;
+        if seen.role == Role::Model {
+            let call = &self.entry.call;
+            counts.tokens_in += sign * i64::from(call.tokens_in);
+            let cost = i64::try_from(call.cost).unwrap_or(i64::MAX);
+            counts.cost = counts.cost.saturating_add(sign * cost);
+            counts.tokens_out += sign * i64::from(call.tokens_out);
+        }
+        if sign > 0 {
+            counts.saw(seen.start, seen.end, seen.trace);
+        }
     }
 }

@@ -74,7 +74,8 @@ impl Latency {
         }
     }
 
-    fn add_to(&mut self, bucket: u16, calls: i64) {
+    /// The same as [`Latency::add`], of a bucket's number.
+    pub(crate) fn add_to(&mut self, bucket: u16, calls: i64) {
         match self
             .cells
             .binary_search_by_key(&bucket, |cell| cell.bucket())
@@ -104,7 +105,7 @@ impl Latency {
 
 /// The number of the bucket that holds a duration.
 #[inline]
-fn bucket_of(duration_ns: u64) -> u16 {
+pub(crate) fn bucket_of(duration_ns: u64) -> u16 {
     if duration_ns <= 1 {
         return 0;
     }

@@ -4,8 +4,10 @@
 //! **Invariant.** What is handed over is a difference: the sums live with the tick.
 
 use crate::base::{EdgeId, NodeId};
+use crate::graph::counting::Posted;
 use crate::graph::counts::Counts;
 use crate::graph::interner::{EdgeKey, Interner};
+use crate::graph::window::{Bucket, Cell, Recent, Spilled};
 use crate::scan::hash;
 use hashbrown::HashTable;
 use std::sync::Arc;
@@ -27,14 +29,39 @@ pub(crate) type EdgeSlot = u32;
 struct Row<Id> {
     id: Id,
     is_changed: bool,
+    recent: Recent,
     counts: Counts,
 }
+
+impl<Id> Row<Id> {
+    fn new(id: Id) -> Row<Id> {
+        Row {
+            id,
+            is_changed: false,
+            recent: Recent::default(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Adds a call; answers what has to be kept elsewhere of when calls ended.
+    #[inline]
+    fn add(&mut self, posted: &Posted<'_>) -> Option<(Bucket, Cell)> {
+        posted.add_to(&mut self.counts);
+        let (bucket, cell) = posted.ended()?;
+        self.recent.add(bucket, cell)
+    }
+}
+
+/// Most cells of edges, and of nodes, that do not fit beside their counts.
+const MOST_SPILLED: usize = 1 << 17;
 
 /// What changed since the last hand-over.
 pub(crate) struct Differences {
     pub(crate) nodes: Vec<(NodeId, Counts)>,
     pub(crate) edges: Vec<(EdgeId, Counts)>,
     pub(crate) aliases: Vec<(Alias, i64)>,
+    pub(crate) node_cells: Vec<(NodeId, Bucket, Cell)>,
+    pub(crate) edge_cells: Vec<(EdgeId, Bucket, Cell)>,
 }
 
 /// Counters of a shard.
@@ -44,10 +71,12 @@ pub(crate) struct Ledger {
     slots: HashTable<(EdgeKey, EdgeSlot)>,
     edges: Vec<Row<EdgeId>>,
     changed_edges: Vec<EdgeSlot>,
+    spilled_edges: Spilled,
     /// By the node's number: its row plus one, 0 for none.
     node_rows: Vec<u32>,
     nodes: Vec<Row<NodeId>>,
     changed_nodes: Vec<u32>,
+    spilled_nodes: Spilled,
     aliases: HashTable<(Alias, i64)>,
 }
 
@@ -59,9 +88,11 @@ impl Ledger {
             slots: HashTable::new(),
             edges: Vec::new(),
             changed_edges: Vec::new(),
+            spilled_edges: Spilled::new(MOST_SPILLED),
             node_rows: Vec::new(),
             nodes: Vec::new(),
             changed_nodes: Vec::new(),
+            spilled_nodes: Spilled::new(MOST_SPILLED),
             aliases: HashTable::new(),
         }
     }
@@ -79,41 +110,35 @@ impl Ledger {
             return *slot;
         }
         let slot = u32::try_from(self.edges.len()).unwrap_or(u32::MAX);
-        self.edges.push(Row {
-            id,
-            is_changed: false,
-            counts: Counts::default(),
-        });
+        self.edges.push(Row::new(id));
         let seed = self.seed;
         self.slots
             .insert_unique(hash, (kept, slot), |(key, _)| hash_of(seed, *key));
         slot
     }
 
-    /// The counters of an edge, to be changed.
+    /// Counts a call for an edge, or takes it back.
     #[inline]
-    pub(crate) fn edge_counts(&mut self, slot: EdgeSlot) -> &mut Counts {
+    pub(crate) fn add_to_edge(&mut self, slot: EdgeSlot, posted: &Posted<'_>) {
         let row = &mut self.edges[slot as usize];
         if !row.is_changed {
             row.is_changed = true;
             self.changed_edges.push(slot);
         }
-        &mut row.counts
+        if let Some(older) = row.add(posted) {
+            self.spilled_edges.push(slot, older);
+        }
     }
 
-    /// The counters of a node, to be changed.
+    /// The same for a node; `is_entry` says that nobody in sight called it.
     #[inline]
-    pub(crate) fn node_counts(&mut self, node: NodeId) -> &mut Counts {
+    pub(crate) fn add_to_node(&mut self, node: NodeId, posted: &Posted<'_>, is_entry: bool) {
         let at = node.0 as usize;
         if at >= self.node_rows.len() {
             self.node_rows.resize(at + 1, 0);
         }
         if self.node_rows[at] == 0 {
-            self.nodes.push(Row {
-                id: node,
-                is_changed: false,
-                counts: Counts::default(),
-            });
+            self.nodes.push(Row::new(node));
             self.node_rows[at] = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         }
         let slot = self.node_rows[at] - 1;
@@ -122,7 +147,10 @@ impl Ledger {
             row.is_changed = true;
             self.changed_nodes.push(slot);
         }
-        &mut row.counts
+        row.counts.entries += posted.sign * i64::from(is_entry);
+        if let Some(older) = row.add(posted) {
+            self.spilled_nodes.push(slot, older);
+        }
     }
 
     /// One span more or fewer says that two nodes are one.
@@ -147,9 +175,21 @@ impl Ledger {
 
     /// Hands over what changed and starts anew.
     pub(crate) fn take(&mut self) -> Differences {
+        let (nodes, node_cells) = taken(
+            &mut self.nodes,
+            &mut self.changed_nodes,
+            &mut self.spilled_nodes,
+        );
+        let (edges, edge_cells) = taken(
+            &mut self.edges,
+            &mut self.changed_edges,
+            &mut self.spilled_edges,
+        );
         Differences {
-            nodes: taken(&mut self.nodes, &mut self.changed_nodes),
-            edges: taken(&mut self.edges, &mut self.changed_edges),
+            nodes,
+            edges,
+            node_cells,
+            edge_cells,
             aliases: self
                 .aliases
                 .drain()
@@ -159,15 +199,28 @@ impl Ledger {
     }
 }
 
-fn taken<Id: Copy>(rows: &mut [Row<Id>], changed: &mut Vec<u32>) -> Vec<(Id, Counts)> {
-    changed
-        .drain(..)
-        .map(|slot| {
-            let row = &mut rows[slot as usize];
-            row.is_changed = false;
-            (row.id, std::mem::take(&mut row.counts))
-        })
-        .collect()
+/// Rows' differences, and the same by when it happened.
+type Taken<Id> = (Vec<(Id, Counts)>, Vec<(Id, Bucket, Cell)>);
+
+fn taken<Id: Copy>(
+    rows: &mut [Row<Id>],
+    changed: &mut Vec<u32>,
+    spilled: &mut Spilled,
+) -> Taken<Id> {
+    let recent = changed.iter().flat_map(|slot| {
+        let recent = rows[*slot as usize].recent;
+        recent.cells().map(|(bucket, cell)| (*slot, bucket, cell))
+    });
+    let cells = spilled.take(recent).into_iter();
+    let cells = cells.map(|(slot, bucket, cell)| (rows[slot as usize].id, bucket, cell));
+    let cells = cells.collect();
+    let counts = changed.drain(..).map(|slot| {
+        let row = &mut rows[slot as usize];
+        let counts = std::mem::take(&mut row.counts);
+        *row = Row::new(row.id);
+        (row.id, counts)
+    });
+    (counts.collect(), cells)
 }
 
 #[inline]

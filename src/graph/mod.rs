@@ -10,6 +10,7 @@
 //! **Invariants.** The graph is a function of the set of spans, not of their order or their batches (B-08).
 //! **Not here.** Reading spans (`scan`), threads and clocks (`guard`, `connectors`), rates and risk (`analysis`).
 
+mod answers;
 mod counting;
 mod counts;
 mod entry;

@@ -8,7 +8,7 @@
 //! A span's context says who runs it. It comes from the parent's context, or from the parent itself where that is the work
 //! of a node; so each span is settled by one look at its parent, and what waits is settled when the missing one comes.
 //!
-//! A server's span answers the client's span that it lies in; a client's that nobody answers within [`T_PAIR`] is drawn to
+//! A server's span answers the client's span that it lies in; a client's that nobody answers within `t_pair` is drawn to
 //! the address it called. Rules that look beside a span are applied when the tick asks (`turns`).
 //!
 //! **Bounds.** The span table's, for what waits for an answer too; a sighting touches its own entry, its parent's, and the entries below it whose context it
@@ -40,6 +40,8 @@ pub struct ShardSettings {
     pub spans: usize,
     /// How long a trace without progress waits for a missing parent (B-04).
     pub t_orphan: Duration,
+    /// How long a client's span waits for the server's before it is drawn to an address (B-06).
+    pub t_pair: Duration,
     /// How long a trace is kept for what comes late (B-05).
     pub t_keep: Duration,
 }
@@ -91,9 +93,6 @@ pub struct Changes {
     /// The shard's numbers as they stand.
     pub stats: ShardStats,
 }
-
-/// How long a client's span waits for the server's before it is drawn to an address (B-06).
-const T_PAIR: Duration = Duration::from_secs(10);
 
 /// How often a span may come to itself before its loop is cut open.
 const ROUNDS: u32 = 4;
@@ -176,7 +175,7 @@ impl Shard {
                 self.wait_no_more();
             }
             self.unanswered
-                .push_back((now.plus(T_PAIR), slot, seen.span));
+                .push_back((now.plus(self.settings.t_pair), slot, seen.span));
         }
     }
 
@@ -243,9 +242,17 @@ impl Shard {
     }
 
     fn context(&self, slot: Slot) -> Context {
-        match self.table.entry(slot).parent {
+        let entry = self.table.entry(slot);
+        match entry.parent {
             NONE => Context::ROOT,
-            parent => self.below(parent),
+            parent => {
+                let mut context = self.below(parent);
+                // whether a service called it or a remote caller, through the service, shows when the caller's span comes
+                if context.is_at_door && entry.is_led_to() {
+                    context.standing = Standing::Waiting;
+                }
+                context
+            }
         }
     }
 
@@ -421,11 +428,15 @@ impl Shard {
             nodes,
             edges,
             aliases,
+            node_cells,
+            edge_cells,
         } = self.ledger.take();
         Changes {
             nodes,
             edges,
             aliases,
+            node_cells,
+            edge_cells,
             stats: self.stats,
             ..Changes::default()
         }

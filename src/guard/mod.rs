@@ -66,6 +66,7 @@ impl Default for GuardSettings {
                 seed: 0,
                 spans: 262_144,
                 t_orphan: Duration::from_secs(60),
+                t_pair: Duration::from_secs(10),
                 t_keep: Duration::from_secs(3_600),
             },
             enriches: true,

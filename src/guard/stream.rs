@@ -17,6 +17,10 @@ impl StreamTime {
     /// A span that ended then has arrived now.
     #[inline]
     pub fn observe(&mut self, end: u64, now: Nanos) {
+        if self.moved == Nanos::default() {
+            // spans that do not say when they ended have a beginning of time too
+            self.moved = now;
+        }
         if end > self.latest.0 && Nanos(end) <= now.plus(MOST_AHEAD) {
             self.latest = Nanos(end);
             self.moved = now;
@@ -54,5 +58,13 @@ mod tests {
         );
         time.observe(1_200 * second, now);
         assert_eq!(time.at(now), Nanos(1_200 * second));
+    }
+
+    /// A recording without a clock, all of whose ends are missing.
+    #[test]
+    fn spans_without_an_end_do_not_make_everything_old() {
+        let mut time = StreamTime::default();
+        time.observe(0, Nanos(u64::MAX));
+        assert_eq!(time.at(Nanos(u64::MAX)), Nanos(0));
     }
 }

@@ -271,6 +271,29 @@ fn several_shards_give_the_graph_of_one() {
     assert!(used > 1, "the traces went to more than one");
 }
 
+/// A recording whose spans do not say when they ended has no time at all: nothing is given up or forgotten in between.
+#[test]
+fn a_recording_without_ends_gives_its_graph() {
+    let without_ends = |request: Bytes| {
+        let mut request = ExportTraceServiceRequest::decode(request).unwrap();
+        for group in &mut request.resource_spans {
+            for span in group.scope_spans.iter_mut().flat_map(|s| &mut s.spans) {
+                (span.start_time_unix_nano, span.end_time_unix_nano) = (0, 0);
+            }
+        }
+        Bytes::from(request.encode_to_vec())
+    };
+    // children and parents in different requests
+    let singles = single_spans(PYDANTIC).into_iter();
+    let singles = singles.map(|single| without_ends(Bytes::from(single.encode_to_vec())));
+    let scanned = scan(GuardSettings::default(), singles);
+    let expected = scan(GuardSettings::default(), requests(PYDANTIC));
+    assert_eq!(
+        edges(&scanned.snapshot.graph),
+        edges(&expected.snapshot.graph)
+    );
+}
+
 #[test]
 fn a_broken_request_is_left_out_and_counted() {
     let mut broken = requests(ADK);

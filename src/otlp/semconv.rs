@@ -209,4 +209,17 @@ names! {
     "Ours: what the guard adds to spans (R-STR-5)":
     AGENTGUARD_NODE_ID = "agentguard.node.id";
     AGENTGUARD_NODE_KIND = "agentguard.node.kind";
+    AGENTGUARD_RISK_SCORE = "agentguard.risk.score";
+    AGENTGUARD_SPOF = "agentguard.spof";
+    AGENTGUARD_BLAST_RADIUS = "agentguard.blast_radius";
 }
+
+/// All that the guard adds to a span that bears a node: who it is (text), and what is known of it: risk from 0 to 10
+/// (double), whether it is a single point of failure (bool), and the share of the traffic that stops with it (double).
+pub const AGENTGUARD_SPAN_KEYS: [&str; 5] = [
+    AGENTGUARD_NODE_ID,
+    AGENTGUARD_NODE_KIND,
+    AGENTGUARD_RISK_SCORE,
+    AGENTGUARD_SPOF,
+    AGENTGUARD_BLAST_RADIUS,
+];

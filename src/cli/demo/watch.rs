@@ -370,7 +370,8 @@ fn provider(graph: &GraphSnapshot, node: NodeId) -> Option<&str> {
 }
 
 /// A node's name as people say it; a model's with its provider.
-fn name(row: &NodeRow) -> String {
+/// What people call it.
+pub(super) fn name(row: &NodeRow) -> String {
     let record = &row.record;
     match record.key.kind {
         NodeKind::Model => format!("{}/{}", record.key.scope, record.display),

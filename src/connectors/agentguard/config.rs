@@ -36,6 +36,9 @@ pub struct AgentGuardConfig {
     /// How long a trace without progress waits for a missing parent before its calls are drawn from a fallback source.
     #[serde(with = "crate::base::duration")]
     pub orphan_timeout: Duration,
+    /// How long a client's span waits for the server's span that answers it before the call is drawn to the address.
+    #[serde(with = "crate::base::duration")]
+    pub pair_timeout: Duration,
     /// How long a trace is kept for spans that come late; `max_spans` may end it before.
     #[serde(with = "crate::base::duration")]
     pub keep: Duration,
@@ -73,6 +76,7 @@ impl Default for AgentGuardConfig {
             inbox_requests: 1_024,
             inbox_spans: 131_072,
             orphan_timeout: Duration::from_secs(60),
+            pair_timeout: Duration::from_secs(10),
             keep: Duration::from_secs(3_600),
             realm: vec![semconv::DEPLOYMENT_ENVIRONMENT_NAME.to_owned()],
             enrich: true,
@@ -149,6 +153,12 @@ impl AgentGuardConfig {
                 "write `60s`",
             ),
             (
+                !self.pair_timeout.is_zero(),
+                "pair_timeout",
+                "must be more than zero",
+                "write `10s`",
+            ),
+            (
                 self.keep >= self.orphan_timeout,
                 "keep",
                 "is shorter than `orphan_timeout`",
@@ -213,6 +223,7 @@ impl AgentGuardConfig {
                 seed,
                 spans: self.max_spans / shards,
                 t_orphan: self.orphan_timeout,
+                t_pair: self.pair_timeout,
                 t_keep: self.keep,
             },
             enriches: self.enrich,

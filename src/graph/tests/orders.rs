@@ -1,6 +1,7 @@
 //! Shards fed at random: any order gives the same counts.
 
 use super::*;
+use crate::base::EdgeId;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -144,6 +145,58 @@ fn sums(scene: &mut Scene) -> BTreeMap<String, Vec<i64>> {
     nodes.chain(edges).collect()
 }
 
+/// Everything handed over by a shard: calls, and of these failures, timeouts and refusals.
+#[derive(Default)]
+struct Ended {
+    calls: BTreeMap<String, [i64; 4]>,
+    in_cells: BTreeMap<String, [i64; 4]>,
+    /// The cells themselves, by when.
+    cells: BTreeMap<(String, Bucket), Cell>,
+}
+
+impl Ended {
+    fn add(&mut self, scene: &mut Scene) {
+        let changes = scene.shard.take_changes();
+        let records = scene.interner.nodes_since(0);
+        let keys = scene.interner.edges_since(0);
+        let node = |id: NodeId| records[id.0 as usize].id.to_string();
+        let edge = |id: EdgeId| {
+            let key = keys[id.0 as usize];
+            format!("{} {} {}", node(key.from), key.kind, node(key.to))
+        };
+        let nodes = changes.nodes.iter().map(|(id, counts)| (node(*id), counts));
+        let edges = changes.edges.iter().map(|(id, counts)| (edge(*id), counts));
+        for (name, counts) in nodes.chain(edges) {
+            let outcomes =
+                [Outcome::Timeout, Outcome::Throttled].map(|o| counts.outcomes[o as usize]);
+            let numbers = [counts.calls, counts.failures(), outcomes[0], outcomes[1]];
+            add_up(&mut self.calls, name, numbers);
+        }
+        let nodes = changes
+            .node_cells
+            .iter()
+            .map(|(id, at, cell)| (node(*id), *at, cell));
+        let edges = changes
+            .edge_cells
+            .iter()
+            .map(|(id, at, cell)| (edge(*id), *at, cell));
+        for (name, at, cell) in nodes.chain(edges) {
+            let numbers = [cell.calls, cell.failures, cell.timeouts, cell.throttled].map(i64::from);
+            add_up(&mut self.in_cells, name.clone(), numbers);
+            *self.cells.entry((name, at)).or_default() += cell;
+        }
+        self.cells.retain(|_, cell| !cell.is_empty());
+    }
+}
+
+fn add_up(sums: &mut BTreeMap<String, [i64; 4]>, name: String, numbers: [i64; 4]) {
+    let sum = sums.entry(name).or_default();
+    for (sum, number) in sum.iter_mut().zip(numbers) {
+        *sum += number;
+    }
+    sums.retain(|_, sum| sum.iter().any(|number| *number != 0));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
@@ -221,6 +274,44 @@ proptest! {
             shuffled.totals.absorb(&changes);
         }
         prop_assert_eq!(sums(&mut sorted), sums(&mut shuffled));
+    }
+
+    /// D4: what is handed over by when it ended is what is handed over, call by call, in any order and however late parents
+    /// come; and each call is where it ended.
+    #[test]
+    fn calls_by_when_they_ended_add_up_to_the_calls(
+        (spans, ends, order, given_up) in arbitrary_processes().prop_flat_map(|spans| {
+            let order: Vec<usize> = (0..spans.len()).collect();
+            let given_up = prop::collection::vec(any::<bool>(), spans.len());
+            let ends = prop::collection::vec(0..60 * SECOND, spans.len());
+            (Just(spans), ends, Just(order).prop_shuffle(), given_up)
+        })
+    ) {
+        let (mut sorted, mut shuffled) = (scene(200), scene(200));
+        let later = |mut built: Vec<Sighting>| {
+            for (span, later) in built.iter_mut().zip(&ends) {
+                span.end += later;
+            }
+            built
+        };
+        let (mut early, mut late) = (Ended::default(), Ended::default());
+        let in_order = later(build_processes(&sorted, &spans));
+        sorted.pair(&in_order);
+        let built = later(build_processes(&shuffled, &spans));
+        for (at, gives_up) in order.iter().zip(given_up) {
+            shuffled.pair(&[built[*at]]);
+            if gives_up {
+                shuffled.shard.flush();
+            }
+            late.add(&mut shuffled);
+        }
+        sorted.shard.flush();
+        early.add(&mut sorted);
+        shuffled.shard.flush();
+        late.add(&mut shuffled);
+        prop_assert_eq!(&late.calls, &late.in_cells);
+        prop_assert_eq!(&early.calls, &late.calls);
+        prop_assert_eq!(early.cells, late.cells);
     }
 
     /// R-GRA-3: whatever comes, the table keeps its bound and its invariants.
