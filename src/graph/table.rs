@@ -422,6 +422,25 @@ impl SpanTable {
         }
     }
 
+    /// Shows every span that has come.
+    pub(crate) fn for_each_entry(&self, mut see: impl FnMut(&Entry)) {
+        for shelf in [Shelf::Open, Shelf::Stuck, Shelf::Closed] {
+            let mut at = self.oldest(shelf);
+            while let Some(trace) = at {
+                let mut slot = self.trace(trace).first;
+                while slot != NONE {
+                    let entry = self.entry(slot);
+                    if entry.is_present {
+                        see(entry);
+                    }
+                    slot = entry.next_in_trace;
+                }
+                let newer = self.trace(trace).newer;
+                at = (newer != NONE).then_some(newer);
+            }
+        }
+    }
+
     /// Whether the invariants hold; looks at everything.
     #[cfg(test)]
     pub(crate) fn check(&self) {

@@ -13,6 +13,7 @@
 //! **Bounds.** Those of [`GuardSettings`]. **Invariant.** Readers see one snapshot, whole.
 //! **Not here.** Inboxes, threads, metrics handles (`connectors/agentguard`).
 
+mod ageing;
 mod ingest;
 mod settle;
 mod snapshot;
@@ -20,6 +21,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use ageing::Ageing;
 pub use ingest::{Ingested, ScanCounts, Worker};
 pub use settle::Settler;
 pub use snapshot::Snapshot;
@@ -47,6 +49,8 @@ pub struct GuardSettings {
     pub shard: ShardSettings,
     /// Whether spans are given their node's attributes.
     pub enriches: bool,
+    /// How long nothing changes a node or an edge before it leaves the graph; zero for never.
+    pub expire_after: Duration,
 }
 
 impl Default for GuardSettings {
@@ -70,6 +74,7 @@ impl Default for GuardSettings {
                 t_keep: Duration::from_secs(3_600),
             },
             enriches: true,
+            expire_after: Duration::from_secs(86_400),
         }
     }
 }
@@ -134,12 +139,15 @@ impl Guard {
         request: &Bytes,
         spans: usize,
     ) -> Result<Ingested, Malformed> {
+        let epoch = self.interner.epoch();
+        worker.scanner.enter(epoch.number);
         let snapshot = self.published.load();
         let ingest = ingest::Ingest {
             snapshot: &snapshot,
             shards: self.shards(),
             seed: self.settings.scan.seed,
             enriches: self.settings.enriches,
+            epoch,
         };
         ingest.run(worker, request, spans)
     }
@@ -160,7 +168,8 @@ impl Guard {
         has_changed
     }
 
-    fn publish(&self, totals: &mut Totals) {
+    /// Publishes the graph as it stands.
+    pub fn publish(&self, totals: &mut Totals) {
         self.published.store(Arc::new(Snapshot {
             graph: totals.snapshot(),
             ..Snapshot::default()

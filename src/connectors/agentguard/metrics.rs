@@ -2,7 +2,7 @@
 
 use super::View;
 use crate::base::sync::{AtomicU64, Ordering};
-use crate::graph::ShardStats;
+use crate::graph::{Expired, ShardStats};
 use crate::guard::ScanCounts;
 use crate::scan::{EdgeKind, NodeKind};
 use crate::telemetry::{MetricDef, Registry, Unit};
@@ -58,6 +58,11 @@ const UNPAIRED: MetricDef = MetricDef::counter(
 const OVERFLOW: MetricDef = MetricDef::counter(
     "agentguard_graph_overflow_total",
     "Sightings counted at an overflow node or edge, because the bound was reached.",
+)
+.labels(&["connector", "what"]);
+const EXPIRED: MetricDef = MetricDef::counter(
+    "agentguard_graph_expired_total",
+    "Nodes and edges that left the graph because nothing had changed them for `expire_after`.",
 )
 .labels(&["connector", "what"]);
 
@@ -130,6 +135,7 @@ pub const DEFINITIONS: &[&MetricDef] = &[
     &DUPLICATES,
     &UNPAIRED,
     &OVERFLOW,
+    &EXPIRED,
 ];
 
 /// Lets a registry read the numbers at each scrape.
@@ -175,6 +181,8 @@ pub(super) fn report(registry: &Registry, id: &str, view: &View) {
     pull(&UNPAIRED, &[], |n| n.sum(|shard| shard.given_up));
     pull(&OVERFLOW, &["node"], |n| n.refused_nodes);
     pull(&OVERFLOW, &["edge"], |n| n.refused_edges);
+    pull(&EXPIRED, &["node"], |n| n.expired.nodes);
+    pull(&EXPIRED, &["edge"], |n| n.expired.edges);
 }
 
 fn of_kind<K: PartialEq>(counts: &[(K, u64)], kind: K) -> u64 {
@@ -210,6 +218,8 @@ pub struct Numbers {
     pub refused_nodes: u64,
     /// The same among the edges.
     pub refused_edges: u64,
+    /// What left the graph because nothing had changed it for long.
+    pub expired: Expired,
 }
 
 impl Numbers {
@@ -219,7 +229,7 @@ impl Numbers {
     }
 }
 
-/// Counters of the request clock.
+/// Counters of the request clock, and of what aged.
 #[derive(Default)]
 pub(super) struct Counters {
     with_node: AtomicU64,
@@ -229,6 +239,8 @@ pub(super) struct Counters {
     ignored: AtomicU64,
     pub(super) refused_requests: AtomicU64,
     pub(super) lost_spans: AtomicU64,
+    expired_nodes: AtomicU64,
+    expired_edges: AtomicU64,
 }
 
 impl Counters {
@@ -244,6 +256,21 @@ impl Counters {
             if more > 0 {
                 counter.fetch_add(more, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// Adds what left the graph.
+    pub(super) fn expire(&self, expired: Expired) {
+        self.expired_nodes
+            .fetch_add(expired.nodes, Ordering::Relaxed);
+        self.expired_edges
+            .fetch_add(expired.edges, Ordering::Relaxed);
+    }
+
+    pub(super) fn expired(&self) -> Expired {
+        Expired {
+            nodes: self.expired_nodes.load(Ordering::Relaxed),
+            edges: self.expired_edges.load(Ordering::Relaxed),
         }
     }
 

@@ -24,7 +24,7 @@ pub use metrics::Numbers;
 
 use crate::base::Nanos;
 use crate::base::sync::Ordering;
-use crate::graph::ShardStats;
+use crate::graph::{Epoch, ShardStats};
 use crate::guard::{Guard, Ingested, ScanCounts, Snapshot, Worker};
 use crate::otlp::Signal;
 use crate::pipeline::{
@@ -183,6 +183,7 @@ impl View {
             shards: core.stats.lock().clone(),
             refused_nodes,
             refused_edges,
+            expired: core.counters.expired(),
         }
     }
 
@@ -198,8 +199,8 @@ impl Component for AgentGuardConnector {
         Box::pin(async {
             let waiting = std::mem::take(&mut *self.waiting.lock());
             if !waiting.is_empty() {
-                let threads =
-                    Threads::start(&self.core, waiting).context("starting the guard's threads")?;
+                let threads = Threads::start(&self.core, &self.exposed, waiting)
+                    .context("starting the guard's threads")?;
                 *self.running.lock() = Some(threads);
             }
             Ok(())
@@ -237,6 +238,7 @@ impl Consumer for Input {
             bytes,
             sightings,
             counts,
+            epoch,
         } = ingested.map_err(|malformed| Verdict::Permanent {
             source: Cause::new(malformed.to_string()),
         })?;
@@ -251,6 +253,7 @@ impl Consumer for Input {
             core: Arc::clone(core),
             rooms,
             counts,
+            epoch,
         });
         match &core.output {
             Some(output) => output.reserve(Batch { bytes, ..batch }, reservation),
@@ -278,13 +281,14 @@ struct Seen {
     core: Arc<Core>,
     rooms: Vec<(Room, Vec<Sighting>)>,
     counts: ScanCounts,
+    epoch: Arc<Epoch>,
 }
 
 impl Held for Seen {
     fn commit(self: Box<Self>) {
         self.core.counters.add(&self.counts);
         for (room, sightings) in self.rooms {
-            if let Err(lost) = room.fill(sightings) {
+            if let Err(lost) = room.fill(sightings, Arc::clone(&self.epoch)) {
                 self.core
                     .counters
                     .lost_spans

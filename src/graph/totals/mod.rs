@@ -11,6 +11,7 @@
 //! **Invariants.** Sums do not depend on which shard counted what, nor on when it handed it over. A snapshot is what one
 //! made from nothing would be.
 
+mod ageing;
 mod build;
 mod fold;
 mod pairs;
@@ -18,13 +19,17 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+pub use ageing::Expired;
+
 use crate::base::{EdgeId, NodeId};
 use crate::graph::counts::Counts;
-use crate::graph::interner::{EdgeKey, Interner, NodeRecord};
+use crate::graph::interner::{EdgeKey, Interner, Learned, NodeRecord};
 use crate::graph::ledger::Alias;
+use crate::graph::numbers::Numbers;
 use crate::graph::shard::Changes;
 use crate::graph::snapshot::{EdgeRow, GraphSnapshot, NodeRow, Row};
 use crate::graph::trials::Trials;
+use ageing::Age;
 use build::{Built, Losing, Parts};
 use fold::Fold;
 use pairs::Pairs;
@@ -40,6 +45,7 @@ struct Raw<T> {
     is_shown: bool,
     /// Of an agent: whether the structure depends on its being declared, and then whether it was.
     decides: Option<bool>,
+    age: Age,
 }
 
 impl<T> Raw<T> {
@@ -49,7 +55,29 @@ impl<T> Raw<T> {
             is_dirty: false,
             is_shown: false,
             decides: None,
+            age: Age::new(),
         }
+    }
+}
+
+impl Raw<NodeRow> {
+    fn of_node(record: &Arc<NodeRecord>) -> Self {
+        Raw::new(NodeRow {
+            record: Arc::clone(record),
+            counts: Counts::default(),
+        })
+    }
+}
+
+impl Raw<EdgeRow> {
+    fn of_edge(key: EdgeKey) -> Self {
+        Raw::new(EdgeRow {
+            from: key.from,
+            to: key.to,
+            kind: key.kind,
+            counts: Counts::default(),
+            trials: Trials::default(),
+        })
     }
 }
 
@@ -70,6 +98,13 @@ pub struct Totals {
     pairs: Pairs,
     /// What the structure depends on besides what is visible.
     losing: Vec<Losing>,
+    /// Forgotten, and not given to others yet.
+    retired: Numbers,
+    /// Nobody's: to be given to others.
+    free: Numbers,
+    /// Forgotten since the last snapshot, and in it.
+    forgotten: Numbers,
+    let_go: Numbers,
     last: GraphSnapshot,
     changed_nodes: Vec<Row>,
     changed_edges: Vec<Row>,
@@ -92,6 +127,10 @@ impl Totals {
             aliases: BTreeMap::new(),
             have_aliases_changed: false,
             losing: Vec::new(),
+            retired: Numbers::default(),
+            free: Numbers::default(),
+            forgotten: Numbers::default(),
+            let_go: Numbers::default(),
             last: GraphSnapshot::default(),
             changed_nodes: Vec::new(),
             changed_edges: Vec::new(),
@@ -100,7 +139,7 @@ impl Totals {
 
     /// Adds what a shard handed over; says whether there was anything.
     pub fn absorb(&mut self, changes: &Changes) -> bool {
-        self.learn();
+        let changes = &*self.redirect(changes);
         for (node, counts) in &changes.nodes {
             if let Some(row) = self.touch_node(*node) {
                 row.counts.add(counts);
@@ -128,6 +167,11 @@ impl Totals {
                 self.aliases.remove(alias);
             }
             self.have_aliases_changed |= was_there != is_there;
+            for end in [alias.outer, alias.inner] {
+                if let Some(raw) = self.nodes.get_mut(end.0 as usize) {
+                    raw.age.is_touched = true;
+                }
+            }
         }
         !(changes.nodes.is_empty()
             && changes.edges.is_empty()
@@ -139,6 +183,7 @@ impl Totals {
     /// The graph as it stands. Costs what changed since the last one; where the structure changed, what the graph is large.
     pub fn snapshot(&mut self) -> GraphSnapshot {
         self.learn();
+        self.let_go = std::mem::take(&mut self.forgotten);
         self.changed_nodes.clear();
         self.changed_edges.clear();
         let version = self.last.structure.version;
@@ -186,17 +231,15 @@ impl Totals {
 
     /// Asks the interner for what is new there.
     fn learn(&mut self) {
-        let known = self.records.len();
-        self.records.extend(self.interner.nodes_since(known));
-        let new = self.records.get(known..).unwrap_or_default();
-        if !new.is_empty() {
-            self.nodes.extend(new.iter().map(|record| {
-                Raw::new(NodeRow {
-                    record: Arc::clone(record),
-                    counts: Counts::default(),
-                })
-            }));
-            self.order.extend(new.iter().map(|record| record.node));
+        let Learned { renewed, new } = self.interner.learn_nodes(self.records.len());
+        let is_new = !(renewed.is_empty() && new.is_empty());
+        self.nodes.extend(new.iter().map(Raw::of_node));
+        self.order.extend(new.iter().map(|record| record.node));
+        self.records.extend(new);
+        for (number, record) in renewed {
+            self.renew_node(number, record);
+        }
+        if is_new {
             let place = |node: &NodeId| {
                 let record = self.records.get(node.0 as usize)?;
                 Some((record.key.kind, &record.id, &record.key.realm))
@@ -204,17 +247,18 @@ impl Totals {
             // finds the runs that are in order already
             self.order.sort_by(|a, b| place(a).cmp(&place(b)));
         }
-        let new = self.interner.edges_since(self.keys.len());
-        self.edges.extend(new.iter().map(|key| {
-            Raw::new(EdgeRow {
-                from: key.from,
-                to: key.to,
-                kind: key.kind,
-                counts: Counts::default(),
-                trials: Trials::default(),
-            })
-        }));
+        let first = self.keys.len();
+        let Learned { renewed, new } = self.interner.learn_edges(first);
+        self.edges.extend(new.iter().map(|key| Raw::of_edge(*key)));
         self.keys.extend(new);
+        let mut fresh: Vec<usize> = (first..self.keys.len()).collect();
+        for (number, key) in renewed {
+            self.renew_edge(number, key);
+            fresh.push(number as usize);
+        }
+        for number in fresh {
+            self.welcome_edge(number);
+        }
     }
 
     fn touch_node(&mut self, node: NodeId) -> Option<&mut NodeRow> {
@@ -222,6 +266,7 @@ impl Totals {
         if !std::mem::replace(&mut raw.is_dirty, true) {
             self.dirty_nodes.push(node);
         }
+        raw.age.is_touched = true;
         Some(Arc::make_mut(&mut raw.row))
     }
 
@@ -229,6 +274,14 @@ impl Totals {
         let raw = self.edges.get_mut(edge.0 as usize)?;
         if !std::mem::replace(&mut raw.is_dirty, true) {
             self.dirty_edges.push(edge);
+        }
+        if !std::mem::replace(&mut raw.age.is_touched, true) {
+            // whose edge is used is not idle
+            for end in [raw.row.from, raw.row.to] {
+                if let Some(raw) = self.nodes.get_mut(end.0 as usize) {
+                    raw.age.is_touched = true;
+                }
+            }
         }
         Some(Arc::make_mut(&mut raw.row))
     }

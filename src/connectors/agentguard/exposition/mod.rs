@@ -207,6 +207,18 @@ impl Reading for Calls {
         }
     }
 
+    fn take(&mut self, other: Calls) {
+        self.calls -= other.calls;
+        self.failed -= other.failed;
+        self.lasted_ns = self.lasted_ns.saturating_sub(other.lasted_ns);
+        if self.within.is_empty() {
+            self.within.resize(other.within.len(), 0);
+        }
+        for (sum, less) in self.within.iter_mut().zip(other.within) {
+            *sum -= less;
+        }
+    }
+
     /// Each bound for itself: the larger of two rising rows rises too.
     fn raise(&mut self, sum: &Calls) {
         self.calls = self.calls.max(sum.calls);
@@ -231,6 +243,11 @@ impl Reading for Tokens {
     fn add(&mut self, other: Tokens) {
         self.input = self.input.saturating_add(other.input);
         self.output = self.output.saturating_add(other.output);
+    }
+
+    fn take(&mut self, other: Tokens) {
+        self.input = self.input.saturating_sub(other.input);
+        self.output = self.output.saturating_sub(other.output);
     }
 
     fn raise(&mut self, sum: &Tokens) {
@@ -286,9 +303,35 @@ impl GraphMetrics {
         }
     }
 
-    fn sums(&self, graph: &GraphSnapshot) -> Sums {
+    /// Runs what publishes the graph after entries have aged out of it, and nothing else has changed. What they counted
+    /// stays in the counters, whose series would start anew otherwise.
+    pub(super) fn keep_counts(&self, publish: impl FnOnce()) {
+        // no scrape sees the one without the other
+        let mut shown = self.shown.lock();
+        let before = self.view.published();
+        publish();
+        let after = self.view.published();
+        let mut gone = self.sums(&before.graph, Some(&after.graph));
+        let left = self.sums(&after.graph, Some(&before.graph));
+        for (labels, sum) in left.edges {
+            gone.edges.entry(labels).or_default().take(sum);
+        }
+        for (labels, sum) in left.models {
+            gone.models.entry(labels).or_default().take(sum);
+        }
+        shown.edges.keep(gone.edges);
+        shown.models.keep(gone.models);
+    }
+
+    /// The sums of a graph; with another, of those rows alone that the two do not share.
+    fn sums(&self, graph: &GraphSnapshot, without: Option<&GraphSnapshot>) -> Sums {
         let mut sums = Sums::default();
-        for edge in graph.edges() {
+        for (at, edge) in (0..).zip(graph.edges()) {
+            let raw = graph.raw_edges(at).first();
+            let twin = raw.and_then(|raw| without?.edge_at(without?.row_of_edge(*raw)?));
+            if twin.is_some_and(|twin| std::ptr::eq(twin, edge)) {
+                continue;
+            }
             let (Some(from), Some(to)) = (graph.node(edge.from), graph.node(edge.to)) else {
                 continue;
             };
@@ -315,7 +358,9 @@ impl GraphMetrics {
             }
         }
         for node in graph.nodes() {
-            if node.record.key.kind == NodeKind::Model {
+            let twin = without.and_then(|graph| graph.node(node.record.node));
+            let is_shared = twin.is_some_and(|twin| std::ptr::eq(twin, node));
+            if node.record.key.kind == NodeKind::Model && !is_shared {
                 let labels = ModelLabels(Name::Of(Arc::clone(&node.record)));
                 sums.models.entry(labels).or_default().add(Tokens {
                     input: node.counts.tokens_in,
@@ -387,7 +432,7 @@ impl MetricsSource for GraphMetrics {
             edges,
             provisional,
             models,
-        } = self.sums(&self.view.published().graph);
+        } = self.sums(&self.view.published().graph, None);
         let from_zero = shown
             .scraped
             .is_some_and(|scraped| now < scraped.plus(FORGOTTEN));

@@ -3,16 +3,21 @@
 //! A call that was counted on one edge and turns out to be another's raises that one at once; the first keeps what it showed
 //! until its own next calls have made up for it. That is the larger of what was shown and what is true, series by series.
 //!
+//! What ages out of the graph leaves the sums for good, and comes back from 0: it is kept beside them, and what is shown is
+//! both together.
+//!
 //! **Bounds.** A limit of series, what comes beyond is shown as one of them all; the map keeps what it has shown, so that no
-//! series ends and begins anew. **Invariants.** What is shown never falls, and is never less than the sum.
+//! series ends and begins anew; twice as many of what aged out. **Invariants.** What is shown never falls, and is never less than the sum.
 //! **Not here.** What is summed (`exposition`), when a scrape happens.
 
 use std::collections::BTreeMap;
 
 /// What a series shows.
-pub(super) trait Reading: Default {
+pub(super) trait Reading: Default + Clone {
     /// Adds another sum.
     fn add(&mut self, other: Self);
+    /// Takes another sum away.
+    fn take(&mut self, other: Self);
     /// Shows as much as the sum, or what it showed if that is more.
     fn raise(&mut self, sum: &Self);
 }
@@ -21,6 +26,8 @@ pub(super) trait Reading: Default {
 pub(super) struct Ratchet<K, V> {
     limit: usize,
     shown: BTreeMap<K, V>,
+    /// Sums of what is in the graph no more.
+    past: BTreeMap<K, V>,
     /// The labels under which all that found no room are shown.
     other: K,
     refused: u64,
@@ -32,13 +39,31 @@ impl<K: Ord + Clone, V: Reading> Ratchet<K, V> {
         Ratchet {
             limit,
             shown: BTreeMap::new(),
+            past: BTreeMap::new(),
             other,
             refused: 0,
         }
     }
 
+    /// Keeps sums that the next scrapes will not bring.
+    pub(super) fn keep(&mut self, gone: BTreeMap<K, V>) {
+        for (labels, sum) in gone {
+            let has_place = self.past.contains_key(&labels) || self.shown.contains_key(&labels);
+            let labels = if has_place || self.past.len() < self.limit {
+                labels
+            } else {
+                self.other.clone()
+            };
+            self.past.entry(labels).or_default().add(sum);
+        }
+    }
+
     /// Takes the sums of a scrape. With `from_zero`, a series that is new shows 0 first, so that a rate sees all of it.
-    pub(super) fn raise(&mut self, sums: BTreeMap<K, V>, from_zero: bool) {
+    pub(super) fn raise(&mut self, mut sums: BTreeMap<K, V>, from_zero: bool) {
+        for (labels, sum) in &self.past {
+            let sums = sums.entry(labels.clone()).or_default();
+            sums.add(sum.clone());
+        }
         let mut others: Option<V> = None;
         let mut refused = 0;
         for (labels, sum) in sums {
@@ -87,6 +112,10 @@ mod tests {
             *self += other;
         }
 
+        fn take(&mut self, other: i64) {
+            *self -= other;
+        }
+
         fn raise(&mut self, sum: &i64) {
             *self = (*self).max(*sum);
         }
@@ -130,6 +159,27 @@ mod tests {
             16,
             "one of that very name is among them"
         );
+    }
+
+    /// R-GRA-3, D4: what ages out and comes back goes on where it was.
+    #[test]
+    fn what_aged_out_is_counted_on() {
+        let mut ratchet = Ratchet::new(2, u8::MAX);
+        ratchet.raise(sums(&[(1, 5), (2, 3)]), false);
+        ratchet.keep(sums(&[(1, 5)]));
+        ratchet.raise(sums(&[(2, 3)]), false);
+        assert_eq!(ratchet.shown(), &sums(&[(1, 5), (2, 3)]));
+        ratchet.raise(sums(&[(1, 1), (2, 3)]), false);
+        assert_eq!(ratchet.shown(), &sums(&[(1, 6), (2, 3)]));
+        // of two edges with the same labels one ages
+        ratchet.keep(sums(&[(2, 2)]));
+        ratchet.raise(sums(&[(1, 1), (2, 2)]), false);
+        assert_eq!(ratchet.shown(), &sums(&[(1, 6), (2, 4)]));
+        // those that were never shown have a bound
+        ratchet.keep((10..20).map(|labels| (labels, 1)).collect());
+        assert_eq!(ratchet.past.len(), 3);
+        ratchet.raise(sums(&[(1, 1), (2, 2)]), false);
+        assert_eq!(ratchet.shown(), &sums(&[(1, 6), (2, 4), (u8::MAX, 10)]));
     }
 
     proptest! {

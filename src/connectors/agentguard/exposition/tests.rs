@@ -3,8 +3,8 @@
 use super::super::{AgentGuardConfig, AgentGuardConnector, metrics};
 use super::*;
 use crate::base::sync::{self, AtomicU64};
-use crate::graph::Totals;
-use crate::guard::{Settler, Worker};
+use crate::graph::{Expired, Totals};
+use crate::guard::{Ageing, Settler, Worker};
 use crate::otlp::semconv;
 use crate::telemetry::scrape;
 use bytes::Bytes;
@@ -90,6 +90,19 @@ impl Scene {
         let core = &self.connector.core;
         let changes = self.settler.collect(core.now());
         core.guard.tick(&mut self.totals, [&changes]);
+    }
+
+    /// As the tick's thread does; says what left the graph.
+    fn age(&mut self, ageing: &mut Ageing) -> Expired {
+        let core = &self.connector.core;
+        let (settler, now) = (&mut self.settler, core.now());
+        let ask = |numbers| Some(settler.forget(&numbers));
+        let expired = core.guard.age(ageing, &mut self.totals, now, ask);
+        if expired.is_some() {
+            let publish = || core.guard.publish(&mut self.totals);
+            self.connector.exposed.keep_counts(publish);
+        }
+        expired.unwrap_or_default()
     }
 
     fn text(&self, format: Format) -> String {
@@ -497,5 +510,49 @@ proptest! {
                 prop_assert!(of("request_failed_total") <= *count);
             }
         }
+    }
+}
+
+/// R-GRA-3, D4: what nobody sees for a day leaves the graph, and no counter falls, starts anew or doubles.
+#[test]
+fn counters_go_on_when_what_they_count_ages_out_and_comes_back() {
+    let mut scene = Scene::new(&AgentGuardConfig::default());
+    let mut ageing = Ageing::default();
+    let mut shown = Samples::new();
+    for time in 1..4_u32 {
+        for single in singles(ADK).iter().chain(&singles(PYDANTIC)) {
+            scene.send(single);
+        }
+        scene.tick();
+        let _first = scene.samples();
+        let sums = calls(&scene.samples());
+        if time == 1 {
+            shown = sums;
+            assert!(shown.len() > 10);
+        } else {
+            assert_eq!(sums.len(), shown.len());
+            for (series, once) in &shown {
+                assert_eq!(sums[series], once * f64::from(time), "{series}");
+            }
+        }
+        let before = scene.samples();
+        let graph = &scene.connector.published().graph;
+        let there = (graph.nodes().len() as u64, graph.edges().len() as u64);
+        let mut expired = Expired::default();
+        for _ in 0..27 * 60 {
+            scene.pass(Duration::from_secs(60));
+            scene.tick();
+            let now = scene.age(&mut ageing);
+            expired.nodes += now.nodes;
+            expired.edges += now.edges;
+        }
+        let graph = &scene.connector.published().graph;
+        assert!(graph.nodes().is_empty() && graph.edges().is_empty());
+        assert_eq!((expired.nodes, expired.edges), there, "all, once");
+        let after = scene.samples();
+        for (series, value) in &before {
+            assert!(after[series] >= *value, "{series} fell");
+        }
+        assert_eq!(calls(&after), calls(&before));
     }
 }
