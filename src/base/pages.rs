@@ -63,6 +63,16 @@ impl<T> Pages<T> {
         full * PAGE + rest.map_or(0, |page| page.partition_point(holds))
     }
 
+    /// The places of entries on pages that another list does not share: those that may differ.
+    pub fn differing(&self, other: &Pages<T>) -> impl Iterator<Item = usize> {
+        let pages = self.pages.iter().enumerate();
+        let differing = pages.filter(|(at, page)| {
+            let same = other.pages.get(*at);
+            !same.is_some_and(|same| Arc::ptr_eq(page, same))
+        });
+        differing.flat_map(|(at, page)| at * PAGE..at * PAGE + page.len())
+    }
+
     /// How many pages two lists share; for tests and for the curious.
     #[must_use]
     pub fn shared_with(&self, other: &Pages<T>) -> usize {

@@ -31,7 +31,14 @@ impl Shard {
                 |slot| slots.insert(slot),
             );
         });
+        self.walks.changed(|edge| {
+            if candidates.has_edge(edge) {
+                kept.insert_edge(edge);
+            }
+        });
         self.ledger.forget(candidates, &slots, &mut kept);
+        let is_gone = |edge| candidates.has_edge(edge) && !kept.has_edge(edge);
+        self.walks.forget(is_gone);
         kept
     }
 }

@@ -73,6 +73,8 @@ pub(crate) struct Ledger {
     edges: Vec<Row<EdgeId>>,
     /// Places of edges that were let go.
     free_edges: Vec<EdgeSlot>,
+    /// Of each edge: its number everywhere, and where it begins.
+    ends: Vec<(EdgeId, NodeId)>,
     changed_edges: Vec<EdgeSlot>,
     spilled_edges: Spilled,
     /// By the node's number: its row plus one, 0 for none.
@@ -91,6 +93,7 @@ impl Ledger {
             slots: HashTable::new(),
             edges: Vec::new(),
             free_edges: Vec::new(),
+            ends: Vec::new(),
             changed_edges: Vec::new(),
             spilled_edges: Spilled::new(MOST_SPILLED),
             node_rows: Vec::new(),
@@ -113,7 +116,7 @@ impl Ledger {
         if let Some((_, slot)) = self.slots.find(hash, |(known, _)| *known == kept) {
             return *slot;
         }
-        let slot = self.place(id);
+        let slot = self.place(id, kept.from);
         let seed = self.seed;
         self.slots
             .insert_unique(hash, (kept, slot), |(key, _)| hash_of(seed, *key));
@@ -121,16 +124,18 @@ impl Ledger {
     }
 
     /// A place for an edge: one that was given back, or a new one.
-    fn place(&mut self, id: EdgeId) -> EdgeSlot {
+    fn place(&mut self, id: EdgeId, from: NodeId) -> EdgeSlot {
         if let Some(slot) = self.free_edges.pop() {
             self.edges[slot as usize] = Row::new(id);
+            self.ends[slot as usize] = (id, from);
             return slot;
         }
         self.edges.push(Row::new(id));
+        self.ends.push((id, from));
         u32::try_from(self.edges.len() - 1).unwrap_or(u32::MAX)
     }
 
-    /// Lets go the edges of these numbers, and those between these nodes, unless they are `held` by spans or have changed;
+    /// Lets go the edges of these numbers, and those at these nodes, unless they are `held` by spans, kept or have changed;
     /// what stays is added to `kept`.
     pub(crate) fn forget(&mut self, candidates: &Numbers, held: &Bits, kept: &mut Numbers) {
         let mut gone = Vec::new();
@@ -139,7 +144,7 @@ impl Ledger {
             let is_candidate = candidates.has_edge(row.id)
                 || candidates.has_node(key.from)
                 || candidates.has_node(key.to);
-            let stays = held.has(*slot) || row.is_changed;
+            let stays = held.has(*slot) || row.is_changed || kept.has_edge(row.id);
             if is_candidate && stays {
                 kept.insert_edge(row.id);
                 kept.insert_node(key.from);
@@ -157,6 +162,12 @@ impl Ledger {
             kept.insert_node(alias.outer);
             kept.insert_node(alias.inner);
         }
+    }
+
+    /// An edge's number everywhere, and the node from which it comes.
+    #[inline]
+    pub(crate) fn edge_of(&self, slot: EdgeSlot) -> (EdgeId, NodeId) {
+        self.ends[slot as usize]
     }
 
     /// Counts a call for an edge, or takes it back.

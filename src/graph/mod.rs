@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sightings ─▶ Shard (a thread each, one writer) ─ Changes, when asked ─▶ Totals (the tick) ─▶ GraphSnapshot ─▶ all
-//!                 span table [spans]  ledger                                sums, aliases       immutable
+//!                 span table [spans]  ledger, walk                          sums, aliases       immutable
 //!                         Interner [nodes, edges]: keys ⇄ numbers, shared by all
 //! ```
 //!
@@ -19,6 +19,7 @@ mod interner;
 mod latency;
 mod ledger;
 mod numbers;
+mod past;
 mod reading;
 mod shard;
 mod snapshot;
@@ -29,6 +30,7 @@ mod tests;
 mod totals;
 mod trials;
 mod turns;
+mod walk;
 mod window;
 
 pub use counts::Counts;
@@ -36,8 +38,10 @@ pub use interner::{EdgeKey, Epoch, InternLimits, Interner, NodeRecord, OVERFLOW}
 pub use latency::Latency;
 pub use ledger::Alias;
 pub use numbers::Numbers;
+pub use past::PastEdge;
 pub use shard::{Changes, Shard, ShardSettings, ShardStats};
 pub use snapshot::{EdgeRow, FollowedRow, GraphSnapshot, NodeRow, Row, Rows, RowsIter};
 pub use totals::{Expired, Totals};
-pub use trials::{Followed, Trials};
+pub use trials::{Fan, Fell, Followed, Trials};
+pub use walk::{WalkSettings, WalkStats};
 pub use window::{Bucket, Cell};

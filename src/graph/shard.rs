@@ -23,8 +23,9 @@ use crate::graph::entry::{Context, Entry, NONE, Slot, Standing};
 use crate::graph::interner::Interner;
 use crate::graph::ledger::{Alias, Differences, Ledger};
 use crate::graph::table::{Shelf, SpanTable};
-use crate::graph::trials::{Followed, Trials};
+use crate::graph::trials::{Fan, Fell, Followed, Trials};
 use crate::graph::turns;
+use crate::graph::walk::{Learned, WalkSettings, WalkStats, Walks};
 use crate::graph::window::{Bucket, Cell};
 use crate::scan::{NO_NODE, Role, Sighting};
 use std::collections::VecDeque;
@@ -44,6 +45,8 @@ pub struct ShardSettings {
     pub t_pair: Duration,
     /// How long a trace is kept for what comes late (B-05).
     pub t_keep: Duration,
+    /// The walk over traces that are complete.
+    pub walk: WalkSettings,
 }
 
 /// Numbers of a shard's own life. Counters but for the last three.
@@ -65,6 +68,8 @@ pub struct ShardStats {
     pub given_up: u64,
     /// Handoffs whose target the span does not say (E-15).
     pub unresolved_handoffs: u64,
+    /// The closing walks.
+    pub walks: WalkStats,
     /// Entries in the table.
     pub spans: u64,
     /// Spans whose source is not known yet.
@@ -90,8 +95,12 @@ pub struct Changes {
     pub trials: Vec<(EdgeId, Trials)>,
     /// What followed on calls of the first edge: calls of the second.
     pub followed: Vec<((EdgeId, EdgeId), Followed)>,
+    /// How callers fared when concurrent calls failed.
+    pub fans: Vec<(Fan, Fell)>,
     /// The shard's numbers as they stand.
     pub stats: ShardStats,
+    /// Stream time when it handed this over.
+    pub at: Nanos,
 }
 
 /// How often a span may come to itself before its loop is cut open.
@@ -105,6 +114,7 @@ pub struct Shard {
     settings: ShardSettings,
     pub(super) table: SpanTable,
     pub(super) ledger: Ledger,
+    pub(super) walks: Walks,
     stats: ShardStats,
     /// Clients' spans that wait for an answer, with the time until which they do. At most one per place in the table.
     unanswered: VecDeque<(Nanos, Slot, SpanId)>,
@@ -123,6 +133,7 @@ impl Shard {
         Shard {
             table: SpanTable::new(settings.spans, settings.seed),
             ledger: Ledger::new(interner, settings.seed),
+            walks: Walks::new(settings.walk, settings.spans),
             settings,
             stats: ShardStats::default(),
             unanswered: VecDeque::new(),
@@ -145,10 +156,14 @@ impl Shard {
                 return;
             }
             Some(slot) => {
+                self.reopen(trace);
                 self.table.entry_mut(slot).arrive(*seen);
                 slot
             }
-            None => self.table.insert(trace, Entry::present(*seen)),
+            None => {
+                self.reopen(trace);
+                self.table.insert(trace, Entry::present(*seen))
+            }
         };
         // until it is settled it waits
         self.note_waiting(slot, true);
@@ -168,6 +183,9 @@ impl Shard {
         self.settle(slot, true);
         self.table.trace_mut(trace).last = now.0;
         turns::note(self.table.trace_mut(trace), seen);
+        if seen.outcome.is_failure() {
+            self.note_failure(trace);
+        }
         self.stir(trace);
         self.file(slot);
         if seen.peer != NO_NODE {
@@ -185,9 +203,12 @@ impl Shard {
             return;
         };
         if self.table.holds(slot, span) {
+            let trace = self.table.entry(slot).trace;
+            self.reopen(trace);
             self.take_back(slot);
             self.table.entry_mut(slot).is_overdue = true;
             self.count(slot);
+            self.line_up(trace);
         }
     }
 
@@ -204,6 +225,7 @@ impl Shard {
                 Shelf::Open
             },
         );
+        self.line_up(at);
     }
 
     /// Gives an entry the context that its parent says, and goes on below as far as that changes anything.
@@ -340,6 +362,7 @@ impl Shard {
         }
         self.stir(trace);
         self.table.renew(trace, Shelf::Closed);
+        self.line_up(trace);
     }
 
     /// Lets time pass: gives up what waited too long, forgets what is too old.
@@ -355,9 +378,11 @@ impl Shard {
                 self.give_up(trace);
             }
         }
+        self.walk_settled(now);
         while let Some(trace) = self.table.oldest(Shelf::Closed)
             && is_due(self.table.trace(trace).last, self.settings.t_keep)
         {
+            self.close(trace, false);
             self.stats.expired += self.table.remove_trace(trace) as u64;
         }
     }
@@ -373,11 +398,13 @@ impl Shard {
             self.wait_no_more();
         }
         self.take_turns();
+        self.walk_all();
     }
 
     /// Makes room. A trace that had nothing to give is not looked at again before its next span.
     fn evict(&mut self) {
         if let Some(trace) = self.table.oldest(Shelf::Closed) {
+            self.close(trace, false);
             self.stats.evicted_closed += self.table.remove_trace(trace) as u64;
             return;
         }
@@ -391,6 +418,7 @@ impl Shard {
         }
         if let Some(trace) = self.table.oldest(Shelf::Stuck) {
             self.give_up(trace);
+            self.close(trace, false);
             self.stats.evicted_waiting += self.table.remove_trace(trace) as u64;
         }
     }
@@ -410,6 +438,7 @@ impl Shard {
             }
             let is_last = entry.next_in_trace == NONE;
             let before = self.table.len();
+            self.note_loss(trace);
             self.table.remove_leaf(slot);
             freed += (before - self.table.len()) as u64;
             if is_last || self.table.oldest(Shelf::Open) != Some(trace) {
@@ -431,13 +460,25 @@ impl Shard {
             node_cells,
             edge_cells,
         } = self.ledger.take();
+        let Learned {
+            trials,
+            followed,
+            fans,
+            stats: walks,
+        } = self.walks.take();
         Changes {
             nodes,
             edges,
             aliases,
             node_cells,
             edge_cells,
-            stats: self.stats,
+            trials,
+            followed,
+            fans,
+            stats: ShardStats {
+                walks,
+                ..self.stats
+            },
             ..Changes::default()
         }
     }

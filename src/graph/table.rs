@@ -15,6 +15,7 @@
 
 use crate::base::{SpanId, TraceId};
 use crate::graph::entry::{Entry, NONE, Slot};
+use crate::graph::walk::Closing;
 use crate::scan::hash;
 
 /// A trace's chain and where it stands in the lists.
@@ -38,6 +39,7 @@ pub(crate) struct Trace {
     /// Stream time of its latest span, nanoseconds.
     pub(crate) last: u64,
     pub(crate) shelf: Shelf,
+    pub(crate) closing: Closing,
     older: Slot,
     newer: Slot,
 }
@@ -190,6 +192,7 @@ impl SpanTable {
             is_stirred: false,
             last: 0,
             shelf: Shelf::Open,
+            closing: Closing::new(hash::bytes(self.seed, &id.0)),
             older: NONE,
             newer: NONE,
         };

@@ -396,8 +396,8 @@ mod tests {
             faults,
         };
         let guard = Guard::new(GuardSettings::default());
-        let (mut worker, mut settler, mut totals) =
-            (guard.worker(), guard.settler(), guard.totals());
+        let (mut worker, mut settler, mut ticker) =
+            (guard.worker(), guard.settler(), guard.ticker());
         let mut player = Player::new(&REFERENCE, schedule, 11, START);
         let mut watch = Watch::default();
         let mut lines = Vec::new();
@@ -409,7 +409,7 @@ mod tests {
                 let ingested = guard.ingest(&mut worker, &request, 0).unwrap();
                 settler.settle(&ingested.sightings[0], now);
             }
-            guard.tick(&mut totals, [&settler.collect(now)]);
+            guard.tick(&mut ticker, [&settler.collect(now)]);
             let new = watch.look(at, &guard.published());
             lines.extend(new.into_iter().map(|line| (second, line)));
         }

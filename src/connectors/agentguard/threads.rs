@@ -8,11 +8,9 @@
 //! sees whole requests. Told to stop, it settles what is in its inbox first.
 
 use super::Core;
-use super::exposition::GraphMetrics;
 use super::inbox::Delivery;
-use crate::base::Nanos;
-use crate::graph::{Changes, Numbers, Totals};
-use crate::guard::{Ageing, Settler};
+use crate::graph::{Changes, Numbers};
+use crate::guard::{Settler, Ticker};
 use crate::telemetry::task;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select};
 use std::io;
@@ -26,15 +24,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What the tick asks of a shard.
 enum Question {
     /// What has changed?
-    Changes(Sender<Answer>),
+    Changes(Sender<Changes>),
     /// Which of these numbers are needed still?
     Forget(Arc<Numbers>, Sender<Numbers>),
     /// Settle everything (B-09), then say what has changed, and end.
-    Last(Sender<Answer>),
+    Last(Sender<Changes>),
 }
-
-/// What changed in a shard, and its stream time.
-type Answer = (Changes, Nanos);
 
 /// The threads, until they are told to stop.
 pub(super) struct Threads {
@@ -44,11 +39,7 @@ pub(super) struct Threads {
 
 impl Threads {
     /// Starts them.
-    pub(super) fn start(
-        core: &Arc<Core>,
-        exposed: &Arc<GraphMetrics>,
-        inboxes: Vec<Receiver<Delivery>>,
-    ) -> io::Result<Threads> {
+    pub(super) fn start(core: &Arc<Core>, inboxes: Vec<Receiver<Delivery>>) -> io::Result<Threads> {
         let mut questions = Vec::new();
         for (number, inbox) in inboxes.into_iter().enumerate() {
             let (ask, asked) = bounded(1);
@@ -63,9 +54,9 @@ impl Threads {
         }
         let (stop, stopped) = bounded(1);
         let (end, ended) = oneshot::channel();
-        let (core, exposed) = (Arc::clone(core), Arc::clone(exposed));
+        let core = Arc::clone(core);
         drop(task::spawn_thread("guard tick", move || {
-            tick(&core, &exposed, &questions, &stopped);
+            tick(&core, &questions, &stopped);
             // an error: nobody listens after the deadline
             end.send(()).unwrap_or_default();
         })?);
@@ -96,14 +87,14 @@ fn serve(
                 Err(_) => inbox = never(),
             },
             recv(asked) -> question => match question {
-                Ok(Question::Changes(answer)) => reply(&answer, collect(core, &mut settler)),
+                Ok(Question::Changes(answer)) => reply(&answer, settler.collect(core.now())),
                 Ok(Question::Forget(numbers, answer)) => reply(&answer, settler.forget(&numbers)),
                 Ok(Question::Last(answer)) => {
                     for delivery in inbox.try_iter() {
                         settler.settle(&delivery.sightings, core.now());
                     }
                     settler.flush();
-                    reply(&answer, collect(core, &mut settler));
+                    reply(&answer, settler.collect(core.now()));
                     return;
                 }
                 Err(_) => return,
@@ -112,50 +103,32 @@ fn serve(
     }
 }
 
-fn collect(core: &Core, settler: &mut Settler) -> Answer {
-    let now = core.now();
-    (settler.collect(now), settler.time(now))
-}
-
 fn reply<T>(to: &Sender<T>, answer: T) {
     // the channel has room for one and is used once; without a listener the process is on its way out
     drop(to.try_send(answer));
 }
 
 /// The tick's thread.
-fn tick(
-    core: &Core,
-    exposed: &GraphMetrics,
-    questions: &[Sender<Question>],
-    stopped: &Receiver<()>,
-) {
-    let mut totals = core.guard.totals();
-    let mut ageing = Ageing::default();
+fn tick(core: &Core, questions: &[Sender<Question>], stopped: &Receiver<()>) {
+    let mut ticker = core.guard.ticker();
     loop {
         let is_last = match stopped.recv_timeout(core.tick_interval) {
             Err(RecvTimeoutError::Timeout) => false,
             Ok(()) | Err(RecvTimeoutError::Disconnected) => true,
         };
-        let now = publish(core, &mut totals, questions, is_last);
+        publish(core, &mut ticker, questions, is_last);
         if is_last {
             return;
         }
         let ask = |numbers| ask_all(questions, &Arc::new(numbers));
-        let expired = core.guard.age(&mut ageing, &mut totals, now, ask);
-        if let Some(expired) = expired {
-            exposed.keep_counts(|| core.guard.publish(&mut totals));
+        if let Some(expired) = core.guard.age(&mut ticker, ask) {
             core.counters.expire(expired);
         }
     }
 }
 
-/// Asks all shards at once, then publishes what they answer; says what stream time it is.
-fn publish(
-    core: &Core,
-    totals: &mut Totals,
-    questions: &[Sender<Question>],
-    is_last: bool,
-) -> Nanos {
+/// Asks all shards at once, then publishes what they answer.
+fn publish(core: &Core, ticker: &mut Ticker, questions: &[Sender<Question>], is_last: bool) {
     let answers: Vec<_> = questions
         .iter()
         .map(|question| {
@@ -169,29 +142,24 @@ fn publish(
         })
         .collect();
     let mut changes = Vec::with_capacity(answers.len());
-    let mut now = Nanos::default();
     for (shard, answered) in answers.into_iter().enumerate() {
         // what a shard has taken out of its ledger must arrive: wait for it as long as the shard lives
-        if let Some((answer, time)) = answered.and_then(|answered| answered.recv().ok()) {
+        if let Some(answer) = answered.and_then(|answered| answered.recv().ok()) {
             core.note_stats(shard, answer.stats);
             changes.push(answer);
-            now = now.max(time);
         }
     }
-    core.guard.tick(totals, &changes);
-    now
+    core.guard.tick(ticker, &changes);
 }
 
 /// Which of these numbers any shard needs; `None` if one does not say.
 fn ask_all(questions: &[Sender<Question>], numbers: &Arc<Numbers>) -> Option<Numbers> {
-    let answers: Vec<_> = questions
-        .iter()
-        .map(|question| {
-            put(question, |answer| {
-                Question::Forget(Arc::clone(numbers), answer)
-            })
+    let ask = |question| {
+        put(question, |answer| {
+            Question::Forget(Arc::clone(numbers), answer)
         })
-        .collect();
+    };
+    let answers: Vec<_> = questions.iter().map(ask).collect();
     let mut kept = Numbers::default();
     for answered in answers {
         kept.add(&answered?.recv().ok()?);
@@ -199,7 +167,7 @@ fn ask_all(questions: &[Sender<Question>], numbers: &Arc<Numbers>) -> Option<Num
     Some(kept)
 }
 
-/// Puts a question to a shard; `None` if it has none of its time for it.
+/// Puts a question to a shard; `None` if it has no time for it.
 fn put<T>(
     questions: &Sender<Question>,
     ask: impl FnOnce(Sender<T>) -> Question,

@@ -2,6 +2,7 @@
 
 mod orders;
 mod vectors;
+mod walks;
 
 use super::*;
 use crate::base::{Nanos, NodeId, SpanId, TraceId};
@@ -29,6 +30,7 @@ fn scene(spans: usize) -> Scene {
         t_orphan: Duration::from_secs(60),
         t_pair: Duration::from_secs(10),
         t_keep: Duration::from_secs(3_600),
+        walk: WalkSettings::default(),
     };
     Scene {
         shard: Shard::new(settings, Arc::clone(&interner)),

@@ -106,10 +106,11 @@ impl Totals {
         }
     }
 
-    /// Lets go of these: the next snapshot does not show them, and their names are given other numbers when they come
-    /// again. No shard may refer to them now.
+    /// Lets go of these: the next snapshot, which is due before anything else is absorbed, does not show them, and their names
+    /// are given other numbers when they come again. No shard may refer to them now.
     pub fn forget(&mut self, numbers: &Numbers) -> Expired {
         let expired = self.shown_of(numbers);
+        self.before = Some(self.last.clone());
         for node in numbers.nodes() {
             self.interner.forget_node(node);
             if let Some(row) = self.touch_node(node) {
@@ -206,7 +207,9 @@ impl Totals {
             edge_cells,
             trials,
             followed,
+            fans,
             stats: _,
+            at: _,
         } = &mut changes;
         for (node, _) in nodes {
             self.to_now(node);
@@ -230,6 +233,15 @@ impl Totals {
         for ((first, second), _) in followed {
             self.edge_to_now(first);
             self.edge_to_now(second);
+        }
+        for (fan, _) in fans {
+            let mut edges = fan.edges.to_vec();
+            edges.iter_mut().for_each(|edge| self.edge_to_now(edge));
+            // each once, in order
+            edges.sort_unstable();
+            edges.dedup();
+            fan.edges = edges.into();
+            fan.then.iter_mut().for_each(|edge| self.edge_to_now(edge));
         }
         Cow::Owned(changes)
     }

@@ -29,6 +29,7 @@ use crate::graph::numbers::Numbers;
 use crate::graph::shard::Changes;
 use crate::graph::snapshot::{EdgeRow, GraphSnapshot, NodeRow, Row};
 use crate::graph::trials::Trials;
+use crate::scan::NodeKind;
 use ageing::Age;
 use build::{Built, Losing, Parts};
 use fold::Fold;
@@ -105,6 +106,8 @@ pub struct Totals {
     /// Forgotten since the last snapshot, and in it.
     forgotten: Numbers,
     let_go: Numbers,
+    /// The snapshot before something was forgotten that the next one lacks.
+    before: Option<GraphSnapshot>,
     last: GraphSnapshot,
     changed_nodes: Vec<Row>,
     changed_edges: Vec<Row>,
@@ -131,6 +134,7 @@ impl Totals {
             free: Numbers::default(),
             forgotten: Numbers::default(),
             let_go: Numbers::default(),
+            before: None,
             last: GraphSnapshot::default(),
             changed_nodes: Vec::new(),
             changed_edges: Vec::new(),
@@ -207,6 +211,13 @@ impl Totals {
             if let Some(raw) = self.edges.get_mut(edge.0 as usize) {
                 raw.is_dirty = false;
             }
+        }
+        if let Some(before) = self.before.take() {
+            // the overflow nodes come first, in the order of their kinds
+            let overflow = |kind: NodeKind| self.records.get(kind as usize).cloned();
+            let mut past = Arc::clone(&self.last.past);
+            Arc::make_mut(&mut past).keep(&before, &self.last, &overflow);
+            self.last.past = past;
         }
         self.last.clone()
     }

@@ -67,6 +67,7 @@ impl Totals {
             nodes,
             edges,
             followed: before.followed,
+            past: before.past,
         };
     }
 

@@ -15,17 +15,17 @@
 mod tests;
 
 use crate::base::Nanos;
-use crate::graph::{Epoch, Expired, Numbers, Totals};
-use crate::guard::Guard;
+use crate::graph::{Epoch, Expired, Numbers};
+use crate::guard::{Guard, Ticker};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Time between two looks at what is idle, and the least between forgetting a number and giving it to another.
 const ROUND: Duration = Duration::from_secs(60);
 
-/// Where the rounds stand; the tick's owner keeps it.
+/// Where the rounds stand.
 #[derive(Debug, Default)]
-pub struct Ageing {
+pub(super) struct Ageing {
     /// Not looked at again before.
     next: Nanos,
     /// Numbers were forgotten then, and have not been given to others yet.
@@ -37,52 +37,78 @@ pub struct Ageing {
 }
 
 impl Guard {
-    /// Lets the entries age. `now` is stream time. `ask` puts numbers to every shard ([`crate::guard::Settler::forget`]) and
-    /// joins what they answer; `None` if one did not. Says how many left the graph, if any were forgotten: then
-    /// [`Guard::publish`] is due, before anything else is absorbed.
+    /// Lets the entries age by stream time, and publishes the graph anew where some leave it; says how many did. `ask` puts
+    /// numbers to every shard ([`crate::guard::Settler::forget`]) and joins what they answer; `None` if one did not.
     pub fn age(
         &self,
-        ageing: &mut Ageing,
-        totals: &mut Totals,
-        now: Nanos,
-        mut ask: impl FnMut(Numbers) -> Option<Numbers>,
+        ticker: &mut Ticker,
+        ask: impl FnOnce(Numbers) -> Option<Numbers>,
     ) -> Option<Expired> {
-        let after = self.settings.expire_after;
-        if after.is_zero() || now < ageing.next {
+        let now = ticker.time();
+        if self.settings.expire_after.is_zero() || now < ticker.ageing.next {
             return None;
         }
-        if let Some(since) = ageing.forgotten {
-            // nobody but us holds one: its requests are done
-            ageing.ended.retain(|epoch| Arc::strong_count(epoch) > 1);
-            if now >= since.plus(ROUND) && ageing.ended.is_empty() {
-                let retired = totals.retired().clone();
-                let kept = ask(retired.clone())?;
-                totals.recycle(&retired, &kept);
-                ageing.forgotten = None;
-                if self.interner.refused() != ageing.refused {
-                    // names that found no room may find some now, if workers ask again
-                    ageing.refused = self.interner.refused();
-                    ageing.ended.push(self.interner.next_epoch());
-                }
+        match ticker.ageing.forgotten {
+            Some(since) => {
+                self.recycle(ticker, since, ask);
+                None
             }
-            return None;
+            None => self.forget(ticker, ask),
         }
-        ageing.next = now.plus(ROUND);
-        let mut idle = totals.idle(now, after);
+    }
+
+    /// Forgets what is idle.
+    fn forget(
+        &self,
+        ticker: &mut Ticker,
+        ask: impl FnOnce(Numbers) -> Option<Numbers>,
+    ) -> Option<Expired> {
+        let now = ticker.time();
+        ticker.ageing.next = now.plus(ROUND);
+        let mut idle = ticker.totals.idle(now, self.settings.expire_after);
         if idle.is_empty() {
-            // some may have been referred to
-            ageing.forgotten = (!totals.retired().is_empty()).then_some(now);
+            // shards may have referred to some that were forgotten before
+            ticker.ageing.forgotten = (!ticker.totals.retired().is_empty()).then_some(now);
             return None;
         }
         let kept = ask(idle.clone())?;
-        totals.touch(&kept);
+        ticker.totals.touch(&kept);
         idle.remove(&kept);
         if idle.is_empty() {
             return None;
         }
-        let expired = totals.forget(&idle);
-        ageing.ended.push(self.interner.next_epoch());
-        ageing.forgotten = Some(now);
+        let expired = ticker.forget(&idle);
+        ticker.ageing.ended.push(self.interner.next_epoch());
+        ticker.ageing.forgotten = Some(now);
+        self.published.store(Arc::new(ticker.snapshot(false)));
         Some(expired)
+    }
+
+    /// Gives numbers that were forgotten `since` then to others, if nobody knows them any more.
+    fn recycle(
+        &self,
+        ticker: &mut Ticker,
+        since: Nanos,
+        ask: impl FnOnce(Numbers) -> Option<Numbers>,
+    ) {
+        let ageing = &mut ticker.ageing;
+        // nobody but us holds one: its requests are done
+        ageing.ended.retain(|epoch| Arc::strong_count(epoch) > 1);
+        if ticker.time() < since.plus(ROUND) || !ticker.ageing.ended.is_empty() {
+            return;
+        }
+        let retired = ticker.totals.retired().clone();
+        let Some(kept) = ask(retired.clone()) else {
+            return;
+        };
+        ticker.totals.recycle(&retired, &kept);
+        let ageing = &mut ticker.ageing;
+        ageing.forgotten = None;
+        let refused = self.interner.refused();
+        if refused != ageing.refused {
+            // names that found no room may find some now, if workers ask again
+            ageing.refused = refused;
+            ageing.ended.push(self.interner.next_epoch());
+        }
     }
 }

@@ -27,8 +27,7 @@ struct Scene {
     guard: Guard,
     workers: Vec<Worker>,
     settlers: Vec<Settler>,
-    totals: Totals,
-    ageing: Ageing,
+    ticker: Ticker,
     now: Nanos,
     traces: u64,
     /// Scanned, and not with the shards yet.
@@ -70,8 +69,7 @@ impl Scene {
         Scene {
             workers: vec![guard.worker(), guard.worker()],
             settlers: vec![guard.settler(), guard.settler()],
-            totals: guard.totals(),
-            ageing: Ageing::default(),
+            ticker: guard.ticker(),
             now: Nanos(1_900_000_000 * SECOND),
             traces: 0,
             under_way: VecDeque::new(),
@@ -176,7 +174,7 @@ impl Scene {
         let now = self.now;
         let settlers = &mut self.settlers;
         let changes: Vec<_> = settlers.iter_mut().map(|s| s.collect(now)).collect();
-        self.guard.tick(&mut self.totals, &changes);
+        self.guard.tick(&mut self.ticker, &changes);
         let before = self.shown();
         let settlers = &mut self.settlers;
         let ask = |numbers: Numbers| {
@@ -186,9 +184,8 @@ impl Scene {
             }
             Some(kept)
         };
-        let expired = self.guard.age(&mut self.ageing, &mut self.totals, now, ask);
+        let expired = self.guard.age(&mut self.ticker, ask);
         if let Some(expired) = expired {
-            self.guard.publish(&mut self.totals);
             let after = self.shown();
             let gone: Vec<&String> = before
                 .keys()
@@ -279,7 +276,7 @@ proptest! {
         prop_assert_eq!(scene.shown(), scene.calls.clone());
         (0..20).for_each(|_| scene.tick(Duration::from_secs(60)));
         prop_assert_eq!(scene.shown(), BTreeMap::new());
-        prop_assert!(scene.totals.retired().is_empty(), "every number may be given again");
+        prop_assert!(scene.ticker.totals.retired().is_empty(), "every number may be given again");
     }
 }
 
@@ -359,7 +356,7 @@ fn a_request_under_way_keeps_its_numbers() {
         scene.tick(Duration::from_secs(60));
         assert_eq!(scene.shown(), scene.calls);
     }
-    assert!(!scene.totals.retired().is_empty(), "held back");
+    assert!(!scene.ticker.totals.retired().is_empty(), "held back");
     scene.settle();
     scene.tick(Duration::from_secs(1));
     assert_eq!(scene.shown()["agent slow"], 1);
@@ -380,7 +377,7 @@ fn nothing_ages_unless_asked_to() {
     });
     scene.workers = vec![scene.guard.worker()];
     scene.settlers = vec![scene.guard.settler(), scene.guard.settler()];
-    scene.totals = scene.guard.totals();
+    scene.ticker = scene.guard.ticker();
     scene.scan(0, "slow", "hammer");
     scene.settle();
     (0..60).for_each(|_| scene.tick(Duration::from_secs(3_600)));
