@@ -4,6 +4,7 @@
 //! is kept with it ([`CountedCall`]).
 
 use crate::base::NodeId;
+use crate::graph::beside::Signs;
 use crate::graph::counts::Counts;
 use crate::graph::entry::{Counted, CountedCall, Entry, NONE, Slot, Standing};
 use crate::graph::latency;
@@ -11,13 +12,13 @@ use crate::graph::ledger::Alias;
 use crate::graph::reading::{self, Reading};
 use crate::graph::shard::Shard;
 use crate::graph::window::{Bucket, Cell};
-use crate::scan::{Flags, NO_NODE, Outcome, Role};
+use crate::scan::{Flags, NO_NODE, NodeKind, Outcome, Role};
 
 impl Shard {
     /// Tells the client's span that a server's span answers it, and the one that it answered until now that it does not.
     pub(super) fn pair_up(&mut self, slot: Slot) {
         let entry = self.table.entry(slot);
-        let (before, outcome) = (entry.partner, entry.seen.outcome);
+        let (before, outcome, node) = (entry.partner, entry.seen.outcome, entry.seen.node);
         let partner = self.partner(slot);
         if partner == before {
             return;
@@ -29,9 +30,12 @@ impl Shard {
             }
             self.take_back(client);
             let entry = self.table.entry_mut(client);
-            let was_empty = entry.answers.is_empty();
+            let was_agent = entry.is_agent();
+            // E-27: of a receiver's work, its agent's own span says how it went
+            let is_own = !entry.seen.flags.has(Flags::MESSAGED) || entry.seen.node == node;
+            let outcome = if is_own { outcome } else { Outcome::Ok };
             entry.answers.add(outcome, is_more);
-            if entry.seen.role == Role::Step && was_empty != entry.answers.is_empty() {
+            if was_agent != entry.is_agent() {
                 self.woken.push(client);
             }
             self.count(client);
@@ -42,8 +46,14 @@ impl Shard {
     fn partner(&self, slot: Slot) -> Slot {
         let entry = self.table.entry(slot);
         let via = entry.context.via;
-        if entry.is_present && entry.seen.role == Role::Model {
-            return entry.context.step;
+        let step = entry.context.step;
+        match entry.seen.role {
+            Role::Model if entry.is_present => return step,
+            Role::Actor | Role::Handoff if entry.is_present => {
+                let is_work = step != NONE && self.seen(step).flags.has(Flags::MESSAGED);
+                return if is_work { step } else { NONE }; // E-27
+            }
+            _ => {}
         }
         if via == NONE || via == slot || !entry.is_present {
             return NONE;
@@ -65,6 +75,7 @@ impl Shard {
 
     pub(super) fn count(&mut self, slot: Slot) {
         let reading = self.read(slot);
+        self.note_reading(slot, &reading);
         let entry = self.table.entry(slot);
         let (seen, standing) = (&entry.seen, entry.context.standing);
         let is_nested = seen.role == Role::Consumer && entry.context.is_received;
@@ -77,6 +88,7 @@ impl Shard {
             standing,
             is_entry: false,
             is_marginal,
+            is_total: entry.is_total,
             outcome,
             onward: NONE,
             alias,
@@ -84,7 +96,10 @@ impl Shard {
         let counted = match reading {
             Reading::Nothing => Counted::Nothing,
             // the handoff draws the edge
-            Reading::Call(key) if entry.is_handed => Counted::Call(call(NONE, key.to)),
+            Reading::Call(key) if entry.is_handed || entry.is_passed => {
+                Counted::Call(call(NONE, key.to))
+            }
+            Reading::Entry(node) if entry.is_handed => Counted::Call(call(NONE, node)),
             Reading::Call(key) => Counted::Call(call(self.ledger.edge(key), key.to)),
             Reading::Relayed(key, onward) => Counted::Call(CountedCall {
                 onward: self.ledger.edge(onward),
@@ -102,13 +117,41 @@ impl Shard {
         self.table.entry_mut(slot).counted = counted;
     }
 
+    /// Notes signs that what stands above a span does not tell everything (E-19, O-16).
+    fn note_reading(&mut self, slot: Slot, reading: &Reading) {
+        let entry = self.table.entry(slot);
+        let (seen, context) = (&entry.seen, &entry.context);
+        let sign = match reading {
+            Reading::Alias(_) if context.kind == NodeKind::Tool => Signs::FOLDED,
+            Reading::Call(_) | Reading::Entry(_)
+                if seen.kind == NodeKind::Agent
+                    && seen.role == Role::Actor
+                    && entry.parent != NONE
+                    && context.is_weak() =>
+            {
+                Signs::STRAY
+            }
+            _ => return,
+        };
+        let trace = entry.trace;
+        self.table.trace_mut(trace).signs.add(sign);
+    }
+
     /// O-14: how a call ended, by the caller's word if that is bad, else by the callee's.
-    fn outcome(&self, slot: Slot) -> Outcome {
+    pub(super) fn outcome(&self, slot: Slot) -> Outcome {
         let entry = self.table.entry(slot);
         let own = entry.seen.outcome;
+        let is_message = entry.seen.flags.has(Flags::MESSAGED);
         match entry.seen.role {
-            Role::Model | Role::Step => return own,
-            Role::Handoff if own == Outcome::Ok => return entry.turn.outcome,
+            Role::Model => return own,
+            Role::Step if own == Outcome::Ok && is_message => return entry.answers.worst(),
+            Role::Step | Role::Actor | Role::Handoff => {
+                return if own == Outcome::Ok {
+                    entry.turn.outcome // E-16, O-16
+                } else {
+                    own
+                };
+            }
             _ => {}
         }
         if entry.partner != NONE {
@@ -145,12 +188,22 @@ impl Shard {
             Counted::Call(call) => call,
         };
         let posted = Posted::of(entry, &call, sign);
-        for edge in [call.edge, call.onward] {
-            if edge != NONE {
-                self.ledger.add_to_edge(edge, &posted);
+        if call.edge != NONE {
+            self.ledger.add_to_edge(call.edge, &posted);
+        }
+        if call.onward != NONE {
+            if entry.seen.role == Role::Model {
+                let posted = Posted::of_guardrail(entry, &call, sign);
+                self.ledger.add_to_edge(call.onward, &posted);
+            } else {
+                self.ledger.add_to_edge(call.onward, &posted);
             }
         }
         if call.node != NO_NODE {
+            let posted = Posted {
+                has_tokens: posted.has_tokens || call.is_total,
+                ..posted
+            };
             self.ledger.add_to_node(call.node, &posted, call.is_entry);
         }
         if call.alias != NO_NODE {
@@ -170,6 +223,7 @@ impl Shard {
 pub(super) struct Posted<'e> {
     entry: &'e Entry,
     pub(super) sign: i64,
+    has_tokens: bool,
     sum: Sum,
 }
 
@@ -205,7 +259,44 @@ impl<'e> Posted<'e> {
                 cell: Cell::of_call(call.outcome, octave, sign),
             }
         };
-        Posted { entry, sign, sum }
+        Posted {
+            entry,
+            sign,
+            has_tokens: seen.role == Role::Model,
+            sum,
+        }
+    }
+
+    /// What it adds for the guardrail at a model's provider, which is not to blame for the model (E-02).
+    fn of_guardrail(entry: &'e Entry, call: &CountedCall, sign: i64) -> Posted<'e> {
+        let outcome = match call.outcome {
+            Outcome::Blocked => Outcome::Blocked,
+            _ => Outcome::Ok,
+        };
+        let call = CountedCall { outcome, ..*call };
+        Posted {
+            has_tokens: false,
+            ..Posted::of(entry, &call, sign)
+        }
+    }
+
+    /// What a link of a span adds to the edge that it draws (E-18).
+    pub(super) fn of_link(entry: &'e Entry, outcome: Outcome, sign: i64) -> Posted<'e> {
+        let call = CountedCall {
+            edge: NONE,
+            node: NO_NODE,
+            standing: Standing::Settled,
+            is_entry: false,
+            is_marginal: false,
+            is_total: false,
+            outcome,
+            onward: NONE,
+            alias: NO_NODE,
+        };
+        Posted {
+            has_tokens: false,
+            ..Posted::of(entry, &call, sign)
+        }
     }
 
     /// When a call ended, and what it adds there; nothing of what is no call.
@@ -241,7 +332,7 @@ impl<'e> Posted<'e> {
         counts.latency.add_to(octave, sign);
         counts.duration_ns = counts.duration_ns.saturating_add(sign * lasted);
         let seen = &self.entry.seen;
-        if seen.role == Role::Model {
+        if self.has_tokens {
             let call = &self.entry.call;
             counts.tokens_in += sign * i64::from(call.tokens_in);
             let cost = i64::try_from(call.cost).unwrap_or(i64::MAX);

@@ -14,31 +14,46 @@ use crate::graph::ledger::{Alias, EdgeSlot};
 use crate::graph::numbers::{Bits, Numbers};
 use crate::graph::shard::Shard;
 
+/// Numbers that may go.
+#[derive(Clone, Debug, Default)]
+pub struct Candidates {
+    /// Which.
+    pub numbers: Numbers,
+    /// Their names have other numbers by now, or none.
+    pub are_forgotten: bool,
+}
+
 impl Shard {
     /// Lets go what it knows of these numbers, and answers which of them it cannot: spans in the table refer to them, or
     /// there are counts that the tick has not taken yet.
-    pub fn forget(&mut self, candidates: &Numbers) -> Numbers {
-        let mut kept = Numbers::default();
-        let mut slots = Bits::default();
-        self.table.for_each_entry(|entry| {
-            mentions(
-                entry,
-                |node| {
-                    if candidates.has_node(node) {
-                        kept.insert_node(node);
-                    }
-                },
-                |slot| slots.insert(slot),
-            );
+    pub fn forget(&mut self, candidates: &Candidates) -> Numbers {
+        let numbers = &candidates.numbers;
+        let (mut kept, mut slots) = (Numbers::default(), Bits::default());
+        self.forget_gone();
+        let mut node = |node| {
+            if numbers.has_node(node) {
+                kept.insert_node(node);
+            }
+        };
+        let mut edge = |slot| slots.insert(slot);
+        self.table.for_each_entry(|trace, entry| {
+            node(trace.home);
+            mentions(entry, &mut node, &mut edge);
         });
+        self.links.mentions(&mut node, &mut edge);
         self.walks.changed(|edge| {
-            if candidates.has_edge(edge) {
+            if numbers.has_edge(edge) {
                 kept.insert_edge(edge);
             }
         });
-        self.ledger.forget(candidates, &slots, &mut kept);
-        let is_gone = |edge| candidates.has_edge(edge) && !kept.has_edge(edge);
-        self.walks.forget(is_gone);
+        self.ledger.forget(numbers, &slots, &mut kept);
+        let mut gone = numbers.clone();
+        gone.remove(&kept);
+        self.walks.forget(|edge| gone.has_edge(edge));
+        if candidates.are_forgotten {
+            self.names.forget(|node| gone.has_node(node));
+            self.echoes.forget(|node| gone.has_node(node));
+        }
         kept
     }
 }
@@ -56,6 +71,7 @@ fn mentions(entry: &Entry, mut node: impl FnMut(NodeId), mut edge: impl FnMut(Ed
         context.above,
         entry.call.node,
         entry.turn.node,
+        entry.turn.from,
     ] {
         node(id);
     }

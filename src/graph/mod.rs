@@ -11,13 +11,18 @@
 //! **Not here.** Reading spans (`scan`), threads and clocks (`guard`, `connectors`), rates and risk (`analysis`).
 
 mod answers;
+mod beside;
 mod counting;
 mod counts;
+mod echoes;
 mod entry;
 mod forget;
+mod found;
 mod interner;
 mod latency;
 mod ledger;
+mod links;
+mod names;
 mod numbers;
 mod past;
 mod reading;
@@ -34,6 +39,7 @@ mod walk;
 mod window;
 
 pub use counts::Counts;
+pub use forget::Candidates;
 pub use interner::{EdgeKey, Epoch, InternLimits, Interner, NodeRecord, OVERFLOW};
 pub use latency::Latency;
 pub use ledger::Alias;

@@ -19,15 +19,18 @@
 
 use crate::base::{EdgeId, Nanos, NodeId, SpanId, TraceId};
 use crate::graph::counts::Counts;
+use crate::graph::echoes::Echoes;
 use crate::graph::entry::{Context, Entry, NONE, Slot, Standing};
 use crate::graph::interner::Interner;
 use crate::graph::ledger::{Alias, Differences, Ledger};
+use crate::graph::links::Links;
+use crate::graph::names::Names;
 use crate::graph::table::{Shelf, SpanTable};
 use crate::graph::trials::{Fan, Fell, Followed, Trials};
 use crate::graph::turns;
 use crate::graph::walk::{Learned, WalkSettings, WalkStats, Walks};
 use crate::graph::window::{Bucket, Cell};
-use crate::scan::{NO_NODE, Role, Sighting};
+use crate::scan::{Flags, NO_NODE, Role, Sighting};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,6 +123,9 @@ pub struct Shard {
     unanswered: VecDeque<(Nanos, Slot, SpanId)>,
     /// Traces whose turns are to be looked at again, each once.
     pub(super) stirred: Vec<(Slot, TraceId)>,
+    pub(super) names: Names,
+    pub(super) echoes: Echoes,
+    pub(super) links: Links,
     // work in hand, kept for its memory
     to_settle: Vec<Slot>,
     /// Steps that became agents, or ceased to be, whose children are to be looked at.
@@ -140,12 +146,18 @@ impl Shard {
             to_settle: Vec::new(),
             woken: Vec::new(),
             stirred: Vec::new(),
+            names: Names::default(),
+            echoes: Echoes::new(settings.spans),
+            links: Links::default(),
         }
     }
 
     /// Takes a sighting.
     pub fn pair(&mut self, seen: &Sighting, now: Nanos) {
         self.stats.sightings += 1;
+        if seen.role == Role::Link {
+            return self.take_link(seen);
+        }
         while self.table.room() < 2 {
             self.evict();
         }
@@ -180,7 +192,13 @@ impl Shard {
             self.stats.unresolved_handoffs += 1;
         }
         self.table.entry_mut(slot).context = Context::MISSING;
+        if seen.role == Role::Step || seen.flags.has(Flags::NAMED) {
+            self.take_name(slot, seen);
+        }
         self.settle(slot, true);
+        if seen.response != 0 {
+            self.take_response(slot, seen);
+        }
         self.table.trace_mut(trace).last = now.0;
         turns::note(self.table.trace_mut(trace), seen);
         if seen.outcome.is_failure() {
@@ -188,7 +206,7 @@ impl Shard {
         }
         self.stir(trace);
         self.file(slot);
-        if seen.peer != NO_NODE {
+        if seen.peer != NO_NODE && seen.role != Role::Model {
             if self.unanswered.len() >= self.settings.spans {
                 self.wait_no_more();
             }
@@ -229,7 +247,7 @@ impl Shard {
     }
 
     /// Gives an entry the context that its parent says, and goes on below as far as that changes anything.
-    fn settle(&mut self, start: Slot, is_new: bool) {
+    pub(super) fn settle(&mut self, start: Slot, is_new: bool) {
         let mut to_settle = std::mem::take(&mut self.to_settle);
         to_settle.push(start);
         let mut is_first = is_new;

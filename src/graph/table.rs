@@ -13,10 +13,11 @@
 //! entries does not exist; a placeholder without children does not exist. `SpanTable::check` says so in tests.
 //! **Not here.** What a span means (`shard`), when a trace is old (time is an argument).
 
-use crate::base::{SpanId, TraceId};
+use crate::base::{NodeId, SpanId, TraceId};
+use crate::graph::beside::Signs;
 use crate::graph::entry::{Entry, NONE, Slot};
 use crate::graph::walk::Closing;
-use crate::scan::hash;
+use crate::scan::{NO_NODE, hash};
 
 /// A trace's chain and where it stands in the lists.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +33,10 @@ pub(crate) struct Trace {
     pub(crate) has_handoffs: bool,
     /// Some of its spans may tell of the same as others beside them.
     pub(crate) has_twins: bool,
+    /// What else in it asks for a look.
+    pub(crate) signs: Signs,
+    /// The service of its first agent.
+    pub(crate) home: NodeId,
     /// The instrumentation that told of its first model or agent.
     pub(crate) scope: Option<u32>,
     /// Its turns are to be looked at again.
@@ -148,6 +153,26 @@ impl SpanTable {
         None
     }
 
+    /// All spans that have come.
+    pub(crate) fn present(&self) -> Vec<Slot> {
+        let mut found = Vec::new();
+        for list in &self.lists {
+            let mut trace = list.oldest;
+            while trace != NONE {
+                let mut slot = self.trace(trace).first;
+                while slot != NONE {
+                    let entry = self.entry(slot);
+                    if entry.is_present {
+                        found.push(slot);
+                    }
+                    slot = entry.next_in_trace;
+                }
+                trace = self.trace(trace).newer;
+            }
+        }
+        found
+    }
+
     /// Whether this span is still in its place.
     pub(crate) fn holds(&self, slot: Slot, span: SpanId) -> bool {
         let entry = self.entry(slot);
@@ -188,6 +213,8 @@ impl SpanTable {
             has_root: false,
             has_handoffs: false,
             has_twins: false,
+            signs: Signs::default(),
+            home: NO_NODE,
             scope: None,
             is_stirred: false,
             last: 0,
@@ -425,8 +452,8 @@ impl SpanTable {
         }
     }
 
-    /// Shows every span that has come.
-    pub(crate) fn for_each_entry(&self, mut see: impl FnMut(&Entry)) {
+    /// Shows every span that has come, with its trace.
+    pub(crate) fn for_each_entry(&self, mut see: impl FnMut(&Trace, &Entry)) {
         for shelf in [Shelf::Open, Shelf::Stuck, Shelf::Closed] {
             let mut at = self.oldest(shelf);
             while let Some(trace) = at {
@@ -434,7 +461,7 @@ impl SpanTable {
                 while slot != NONE {
                     let entry = self.entry(slot);
                     if entry.is_present {
-                        see(entry);
+                        see(self.trace(trace), entry);
                     }
                     slot = entry.next_in_trace;
                 }

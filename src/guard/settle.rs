@@ -1,7 +1,7 @@
 //! A shard with its stream time: what a shard's thread owns.
 
 use crate::base::Nanos;
-use crate::graph::{Changes, Numbers, Shard};
+use crate::graph::{Candidates, Changes, Numbers, Shard};
 use crate::guard::stream::StreamTime;
 use crate::scan::Sighting;
 
@@ -44,8 +44,8 @@ impl Settler {
     }
 
     /// Lets go what it knows of these numbers; answers which of them it needs still.
-    pub fn forget(&mut self, numbers: &Numbers) -> Numbers {
-        self.shard.forget(numbers)
+    pub fn forget(&mut self, candidates: &Candidates) -> Numbers {
+        self.shard.forget(candidates)
     }
 
     /// Settles everything as if all timers had fired (B-09).

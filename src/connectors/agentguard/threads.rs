@@ -9,7 +9,7 @@
 
 use super::Core;
 use super::inbox::Delivery;
-use crate::graph::{Changes, Numbers};
+use crate::graph::{Candidates, Changes, Numbers};
 use crate::guard::{Settler, Ticker};
 use crate::telemetry::task;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select};
@@ -26,7 +26,7 @@ enum Question {
     /// What has changed?
     Changes(Sender<Changes>),
     /// Which of these numbers are needed still?
-    Forget(Arc<Numbers>, Sender<Numbers>),
+    Forget(Arc<Candidates>, Sender<Numbers>),
     /// Settle everything (B-09), then say what has changed, and end.
     Last(Sender<Changes>),
 }
@@ -88,7 +88,7 @@ fn serve(
             },
             recv(asked) -> question => match question {
                 Ok(Question::Changes(answer)) => reply(&answer, settler.collect(core.now())),
-                Ok(Question::Forget(numbers, answer)) => reply(&answer, settler.forget(&numbers)),
+                Ok(Question::Forget(candidates, answer)) => reply(&answer, settler.forget(&candidates)),
                 Ok(Question::Last(answer)) => {
                     for delivery in inbox.try_iter() {
                         settler.settle(&delivery.sightings, core.now());
@@ -120,7 +120,7 @@ fn tick(core: &Core, questions: &[Sender<Question>], stopped: &Receiver<()>) {
         if is_last {
             return;
         }
-        let ask = |numbers| ask_all(questions, &Arc::new(numbers));
+        let ask = |candidates| ask_all(questions, &Arc::new(candidates));
         if let Some(expired) = core.guard.age(&mut ticker, ask) {
             core.counters.expire(expired);
         }
@@ -153,10 +153,10 @@ fn publish(core: &Core, ticker: &mut Ticker, questions: &[Sender<Question>], is_
 }
 
 /// Which of these numbers any shard needs; `None` if one does not say.
-fn ask_all(questions: &[Sender<Question>], numbers: &Arc<Numbers>) -> Option<Numbers> {
+fn ask_all(questions: &[Sender<Question>], candidates: &Arc<Candidates>) -> Option<Numbers> {
     let ask = |question| {
         put(question, |answer| {
-            Question::Forget(Arc::clone(numbers), answer)
+            Question::Forget(Arc::clone(candidates), answer)
         })
     };
     let answers: Vec<_> = questions.iter().map(ask).collect();

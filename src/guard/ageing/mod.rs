@@ -15,7 +15,7 @@
 mod tests;
 
 use crate::base::Nanos;
-use crate::graph::{Epoch, Expired, Numbers};
+use crate::graph::{Candidates, Epoch, Expired, Numbers};
 use crate::guard::{Guard, Ticker};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +42,7 @@ impl Guard {
     pub fn age(
         &self,
         ticker: &mut Ticker,
-        ask: impl FnOnce(Numbers) -> Option<Numbers>,
+        ask: impl FnOnce(Candidates) -> Option<Numbers>,
     ) -> Option<Expired> {
         let now = ticker.time();
         if self.settings.expire_after.is_zero() || now < ticker.ageing.next {
@@ -61,7 +61,7 @@ impl Guard {
     fn forget(
         &self,
         ticker: &mut Ticker,
-        ask: impl FnOnce(Numbers) -> Option<Numbers>,
+        ask: impl FnOnce(Candidates) -> Option<Numbers>,
     ) -> Option<Expired> {
         let now = ticker.time();
         ticker.ageing.next = now.plus(ROUND);
@@ -71,7 +71,10 @@ impl Guard {
             ticker.ageing.forgotten = (!ticker.totals.retired().is_empty()).then_some(now);
             return None;
         }
-        let kept = ask(idle.clone())?;
+        let kept = ask(Candidates {
+            numbers: idle.clone(),
+            are_forgotten: false,
+        })?;
         ticker.totals.touch(&kept);
         idle.remove(&kept);
         if idle.is_empty() {
@@ -89,7 +92,7 @@ impl Guard {
         &self,
         ticker: &mut Ticker,
         since: Nanos,
-        ask: impl FnOnce(Numbers) -> Option<Numbers>,
+        ask: impl FnOnce(Candidates) -> Option<Numbers>,
     ) {
         let ageing = &mut ticker.ageing;
         // nobody but us holds one: its requests are done
@@ -98,7 +101,11 @@ impl Guard {
             return;
         }
         let retired = ticker.totals.retired().clone();
-        let Some(kept) = ask(retired.clone()) else {
+        let kept = ask(Candidates {
+            numbers: retired.clone(),
+            are_forgotten: true,
+        });
+        let Some(kept) = kept else {
             return;
         };
         ticker.totals.recycle(&retired, &kept);

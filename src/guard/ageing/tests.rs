@@ -177,10 +177,10 @@ impl Scene {
         self.guard.tick(&mut self.ticker, &changes);
         let before = self.shown();
         let settlers = &mut self.settlers;
-        let ask = |numbers: Numbers| {
+        let ask = |candidates: Candidates| {
             let mut kept = Numbers::default();
             for settler in settlers.iter_mut() {
-                kept.add(&settler.forget(&numbers));
+                kept.add(&settler.forget(&candidates));
             }
             Some(kept)
         };
