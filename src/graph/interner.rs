@@ -318,7 +318,7 @@ impl Intern for Interner {
                         id,
                         attributes: Arc::from(&b""[..]),
                     },
-                    |record| interned(record),
+                    interned,
                 )
             }
         }

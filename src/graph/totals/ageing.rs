@@ -212,42 +212,44 @@ impl Totals {
             at: _,
         } = &mut changes;
         for (node, _) in nodes {
-            self.to_now(node);
+            self.renumber_node(node);
         }
         for (node, ..) in node_cells {
-            self.to_now(node);
+            self.renumber_node(node);
         }
         for (Alias { outer, inner }, _) in aliases {
-            self.to_now(outer);
-            self.to_now(inner);
+            self.renumber_node(outer);
+            self.renumber_node(inner);
         }
         for (edge, _) in edges {
-            self.edge_to_now(edge);
+            self.renumber_edge(edge);
         }
         for (edge, ..) in edge_cells {
-            self.edge_to_now(edge);
+            self.renumber_edge(edge);
         }
         for (edge, _) in trials {
-            self.edge_to_now(edge);
+            self.renumber_edge(edge);
         }
         for ((first, second), _) in followed {
-            self.edge_to_now(first);
-            self.edge_to_now(second);
+            self.renumber_edge(first);
+            self.renumber_edge(second);
         }
         for (fan, _) in fans {
             let mut edges = fan.edges.to_vec();
-            edges.iter_mut().for_each(|edge| self.edge_to_now(edge));
+            edges.iter_mut().for_each(|edge| self.renumber_edge(edge));
             // each once, in order
             edges.sort_unstable();
             edges.dedup();
             fan.edges = edges.into();
-            fan.then.iter_mut().for_each(|edge| self.edge_to_now(edge));
+            fan.then
+                .iter_mut()
+                .for_each(|edge| self.renumber_edge(edge));
         }
         Cow::Owned(changes)
     }
 
     /// Replaces a number that was forgotten with the one that its name has now.
-    fn to_now(&mut self, node: &mut NodeId) {
+    fn renumber_node(&mut self, node: &mut NodeId) {
         if self.retired.has_node(*node)
             && let Some(record) = self.records.get(node.0 as usize)
         {
@@ -257,7 +259,7 @@ impl Totals {
         }
     }
 
-    fn edge_to_now(&mut self, edge: &mut EdgeId) {
+    fn renumber_edge(&mut self, edge: &mut EdgeId) {
         if self.retired.has_edge(*edge)
             && let Some(key) = self.keys.get(edge.0 as usize)
         {
@@ -266,8 +268,8 @@ impl Totals {
                 mut to,
                 kind,
             } = *key;
-            self.to_now(&mut from);
-            self.to_now(&mut to);
+            self.renumber_node(&mut from);
+            self.renumber_node(&mut to);
             *edge = self.interner.edge(EdgeKey { from, to, kind }).0;
             self.learn();
         }
