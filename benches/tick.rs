@@ -23,8 +23,10 @@ const EDGES: u32 = 100_000;
 
 /// A number that looks chosen at random, the same in every run.
 fn scattered(n: u32) -> u32 {
-    let mixed = u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    u32::try_from(mixed >> 40).expect("24 bits")
+    let mut mixed = u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    u32::try_from((mixed ^ mixed >> 31) >> 40).expect("24 bits")
 }
 
 fn counts(n: u32) -> Counts {

@@ -180,6 +180,18 @@ impl Windows {
         self.touch(id);
     }
 
+    /// Lets go of numbers that are to be others'.
+    pub fn forget(&mut self, is_gone: impl Fn(u32) -> bool) {
+        let tracks = &mut self.tracks;
+        self.live.retain(|id| {
+            let stays = !is_gone(*id);
+            if !stays {
+                tracks[*id as usize] = None;
+            }
+            stays
+        });
+    }
+
     /// Lets time pass to `now`, stream time. Costs nothing within a bucket, else what is live.
     pub fn roll(&mut self, now: Nanos) {
         let now = Bucket::of(now.0);

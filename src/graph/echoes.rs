@@ -46,6 +46,15 @@ impl Echoes {
         }
     }
 
+    /// Forgets who told of services that are gone.
+    pub(super) fn forget(&mut self, is_gone: impl Fn(NodeId) -> bool) {
+        for (service, voices) in (0..).map(NodeId).zip(&mut self.voices) {
+            if is_gone(service) {
+                *voices = Voices::None;
+            }
+        }
+    }
+
     /// Notes who tells of a service's calls: now, and before.
     fn hear(&mut self, service: NodeId, scope: u32) -> (Voices, Voices) {
         let at = service.0 as usize;

@@ -7,13 +7,16 @@
 //!
 //! **Bounds.** `max_nodes` and `max_edges`, plus one overflow node a kind and the edges between those. What finds no room
 //! is counted ([`Interner::refused`]).
-//! **Invariants.** Ids are dense and are never given to another while the process lives; rows never change.
-//! **Not here.** Counts (`ledger`), the ageing of entries that nobody sees any more.
+//! **Invariants.** Ids are dense. One is given to another only when it was forgotten here and nobody else knows it: whoever
+//! carries numbers holds the [`Epoch`] in which he got them.
+//! **Not here.** Counts (`ledger`), which entries are old (`totals`), whether a number is known still (`forget`).
 
 use crate::base::sync::{AtomicU64, Ordering};
 use crate::base::{EdgeId, NodeId};
+use crate::graph::numbers::Numbers;
 use crate::otlp::{NewValue, encode_span_attribute, semconv};
 use crate::scan::{EdgeKind, Intern, Interned, NodeKey, NodeKind};
+use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use parking_lot::RwLock;
@@ -33,7 +36,7 @@ pub struct EdgeKey {
     pub kind: EdgeKind,
 }
 
-/// What is known of a node for as long as the process lives.
+/// What is known of a node for as long as it has its number.
 #[derive(Debug)]
 pub struct NodeRecord {
     /// Its number.
@@ -57,15 +60,78 @@ pub struct InternLimits {
     pub edges: usize,
 }
 
+/// A time in which a number stood for one thing. Whoever holds one may hold numbers of that time.
+#[derive(Debug, Default)]
+pub struct Epoch {
+    /// How many there were before.
+    pub number: u64,
+}
+
+/// What has a number, and the numbers that nothing has.
+#[derive(Debug)]
+struct Slots<T> {
+    rows: Vec<T>,
+    free: Vec<u32>,
+    /// Given to another since the tick asked; at most as many as there are.
+    renewed: Vec<u32>,
+}
+
+impl<T> Slots<T> {
+    fn new(rows: Vec<T>) -> Self {
+        Slots {
+            rows,
+            free: Vec::new(),
+            renewed: Vec::new(),
+        }
+    }
+
+    /// Gives a number, unless so many are given already.
+    fn give(&mut self, limit: usize, make: impl FnOnce(u32) -> T) -> Option<&T> {
+        if let Some(number) = self.free.pop() {
+            let place = self.rows.get_mut(number as usize)?;
+            *place = make(number);
+            self.renewed.push(number);
+            return Some(place);
+        }
+        let number = u32::try_from(self.rows.len()).ok()?;
+        if self.rows.len() >= limit {
+            return None;
+        }
+        self.rows.push(make(number));
+        self.rows.last()
+    }
+
+    /// What is new from a number on, and what has a number that was another's.
+    fn learn(&mut self, known: usize) -> Learned<T>
+    where
+        T: Clone,
+    {
+        let at = |number: u32| Some((number, self.rows.get(number as usize)?.clone()));
+        Learned {
+            renewed: self.renewed.drain(..).filter_map(at).collect(),
+            new: self.rows.get(known..).unwrap_or_default().to_vec(),
+        }
+    }
+}
+
+/// What the tick has not heard of yet.
+pub(crate) struct Learned<T> {
+    /// Numbers that were another's.
+    pub(crate) renewed: Vec<(u32, T)>,
+    /// From the first unknown number on.
+    pub(crate) new: Vec<T>,
+}
+
 /// Gives numbers. Shared by all workers and shards.
 pub struct Interner {
     limits: InternLimits,
     nodes: DashMap<NodeKey, Interned>,
     edges: DashMap<EdgeKey, EdgeId>,
     /// Written on first sight of a node, read by the tick: dense numbers need one order.
-    node_rows: RwLock<Vec<Arc<NodeRecord>>>,
+    node_rows: RwLock<Slots<Arc<NodeRecord>>>,
     /// The same for edges.
-    edge_rows: RwLock<Vec<EdgeKey>>,
+    edge_rows: RwLock<Slots<EdgeKey>>,
+    epoch: ArcSwap<Epoch>,
     refused_nodes: AtomicU64,
     refused_edges: AtomicU64,
 }
@@ -91,8 +157,9 @@ impl Interner {
             limits,
             nodes: DashMap::new(),
             edges: DashMap::new(),
-            node_rows: RwLock::new(overflow),
-            edge_rows: RwLock::default(),
+            node_rows: RwLock::new(Slots::new(overflow)),
+            edge_rows: RwLock::new(Slots::new(Vec::new())),
+            epoch: ArcSwap::default(),
             refused_nodes: AtomicU64::new(0),
             refused_edges: AtomicU64::new(0),
         }
@@ -102,6 +169,20 @@ impl Interner {
     #[must_use]
     pub fn limits(&self) -> InternLimits {
         self.limits
+    }
+
+    /// The present epoch. Whoever takes numbers from here to a shard holds it until the shard has them, and forgets names
+    /// that it learned in another.
+    #[must_use]
+    pub fn epoch(&self) -> Arc<Epoch> {
+        self.epoch.load_full()
+    }
+
+    /// Begins another epoch; hands back the one that ended. When nobody else holds that one, nobody brings its numbers.
+    pub(crate) fn next_epoch(&self) -> Arc<Epoch> {
+        // one writer, the tick
+        let number = self.epoch.load().number + 1;
+        self.epoch.swap(Arc::new(Epoch { number }))
     }
 
     /// The number of an edge, and the key under which it is counted: its own, or the overflow's.
@@ -128,15 +209,50 @@ impl Interner {
             Entry::Occupied(known) => Some(*known.get()),
             Entry::Vacant(place) => {
                 let mut rows = self.edge_rows.write();
-                if rows.len() >= limit {
-                    return None;
-                }
-                let id = EdgeId(u32::try_from(rows.len()).ok()?);
-                rows.push(key);
-                place.insert(id);
-                Some(id)
+                let mut id = None;
+                rows.give(limit, |number| {
+                    id = Some(EdgeId(number));
+                    key
+                });
+                place.insert(id?);
+                id
             }
         }
+    }
+
+    /// Forgets a node's name: at its next sight it is given another number.
+    pub(crate) fn forget_node(&self, node: NodeId) {
+        if let Some(record) = self.record(node) {
+            self.nodes
+                .remove_if(&record.key, |_, known| known.id == node);
+        }
+    }
+
+    /// The same for an edge.
+    pub(crate) fn forget_edge(&self, edge: EdgeId) {
+        let key = self.edge_rows.read().rows.get(edge.0 as usize).copied();
+        if let Some(key) = key {
+            self.edges.remove_if(&key, |_, known| *known == edge);
+        }
+    }
+
+    /// May give these numbers, which nobody knows any more, to others.
+    pub(crate) fn recycle(&self, numbers: &Numbers) {
+        let mut rows = self.node_rows.write();
+        rows.free.extend(numbers.nodes().map(|node| node.0));
+        drop(rows);
+        let mut rows = self.edge_rows.write();
+        rows.free.extend(numbers.edges().map(|edge| edge.0));
+    }
+
+    /// Nodes from this number on, and those that have another's; each once.
+    pub(crate) fn learn_nodes(&self, known: usize) -> Learned<Arc<NodeRecord>> {
+        self.node_rows.write().learn(known)
+    }
+
+    /// Edges from this number on, and those that have another's; each once.
+    pub(crate) fn learn_edges(&self, known: usize) -> Learned<EdgeKey> {
+        self.edge_rows.write().learn(known)
     }
 
     fn overflow_of(&self, node: NodeId) -> NodeId {
@@ -149,27 +265,21 @@ impl Interner {
     /// What is known of a node.
     #[must_use]
     pub fn record(&self, node: NodeId) -> Option<Arc<NodeRecord>> {
-        self.node_rows.read().get(node.0 as usize).cloned()
+        self.node_rows.read().rows.get(node.0 as usize).cloned()
     }
 
     /// All nodes from this number on, in order.
     #[must_use]
     pub fn nodes_since(&self, number: usize) -> Vec<Arc<NodeRecord>> {
-        self.node_rows
-            .read()
-            .get(number..)
-            .unwrap_or_default()
-            .to_vec()
+        let rows = self.node_rows.read();
+        rows.rows.get(number..).unwrap_or_default().to_vec()
     }
 
     /// All edges from this number on, in order.
     #[must_use]
     pub fn edges_since(&self, number: usize) -> Vec<EdgeKey> {
-        self.edge_rows
-            .read()
-            .get(number..)
-            .unwrap_or_default()
-            .to_vec()
+        let rows = self.edge_rows.read();
+        rows.rows.get(number..).unwrap_or_default().to_vec()
     }
 
     /// How often a node and an edge found no room.
@@ -192,28 +302,33 @@ impl Intern for Interner {
             Entry::Occupied(known) => known.get().clone(),
             Entry::Vacant(place) => {
                 let mut rows = self.node_rows.write();
-                let has_room = rows.len() < self.limits.nodes.saturating_add(NodeKind::ALL.len());
-                let Some(id) = u32::try_from(rows.len()).ok().filter(|_| has_room) else {
-                    self.refused_nodes.fetch_add(1, Ordering::Relaxed);
-                    let id = overflow(kind);
-                    let attributes = rows
-                        .get(id.0 as usize)
-                        .map(|record| Arc::clone(&record.attributes));
-                    return Interned {
+                let limit = self.limits.nodes.saturating_add(NodeKind::ALL.len());
+                let key = place.key().clone();
+                let given = rows.give(limit, |id| Arc::new(record(NodeId(id), key, display)));
+                if let Some(record) = given {
+                    let interned = interned(record);
+                    place.insert(interned.clone());
+                    return interned;
+                }
+                self.refused_nodes.fetch_add(1, Ordering::Relaxed);
+                let id = overflow(kind);
+                let overflow = rows.rows.get(id.0 as usize);
+                overflow.map_or_else(
+                    || Interned {
                         id,
-                        attributes: attributes.unwrap_or_else(|| Arc::from(&b""[..])),
-                    };
-                };
-                let record = Arc::new(record(NodeId(id), place.key().clone(), display));
-                let interned = Interned {
-                    id: record.node,
-                    attributes: Arc::clone(&record.attributes),
-                };
-                rows.push(record);
-                place.insert(interned.clone());
-                interned
+                        attributes: Arc::from(&b""[..]),
+                    },
+                    |record| interned(record),
+                )
             }
         }
+    }
+}
+
+fn interned(record: &Arc<NodeRecord>) -> Interned {
+    Interned {
+        id: record.node,
+        attributes: Arc::clone(&record.attributes),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::base::{EdgeId, NodeId};
 use crate::graph::counting::Posted;
 use crate::graph::counts::Counts;
 use crate::graph::interner::{EdgeKey, Interner};
+use crate::graph::numbers::{Bits, Numbers};
 use crate::graph::window::{Bucket, Cell, Recent, Spilled};
 use crate::scan::hash;
 use hashbrown::HashTable;
@@ -70,6 +71,8 @@ pub(crate) struct Ledger {
     seed: u64,
     slots: HashTable<(EdgeKey, EdgeSlot)>,
     edges: Vec<Row<EdgeId>>,
+    /// Places of edges that were let go.
+    free_edges: Vec<EdgeSlot>,
     /// Of each edge: its number everywhere, and where it begins.
     ends: Vec<(EdgeId, NodeId)>,
     changed_edges: Vec<EdgeSlot>,
@@ -89,6 +92,7 @@ impl Ledger {
             seed,
             slots: HashTable::new(),
             edges: Vec::new(),
+            free_edges: Vec::new(),
             ends: Vec::new(),
             changed_edges: Vec::new(),
             spilled_edges: Spilled::new(MOST_SPILLED),
@@ -112,13 +116,52 @@ impl Ledger {
         if let Some((_, slot)) = self.slots.find(hash, |(known, _)| *known == kept) {
             return *slot;
         }
-        let slot = u32::try_from(self.edges.len()).unwrap_or(u32::MAX);
-        self.edges.push(Row::new(id));
-        self.ends.push((id, kept.from));
+        let slot = self.place(id, kept.from);
         let seed = self.seed;
         self.slots
             .insert_unique(hash, (kept, slot), |(key, _)| hash_of(seed, *key));
         slot
+    }
+
+    /// A place for an edge: one that was given back, or a new one.
+    fn place(&mut self, id: EdgeId, from: NodeId) -> EdgeSlot {
+        if let Some(slot) = self.free_edges.pop() {
+            self.edges[slot as usize] = Row::new(id);
+            self.ends[slot as usize] = (id, from);
+            return slot;
+        }
+        self.edges.push(Row::new(id));
+        self.ends.push((id, from));
+        u32::try_from(self.edges.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// Lets go the edges of these numbers, and those at these nodes, unless they are `held` by spans, kept or have changed;
+    /// what stays is added to `kept`.
+    pub(crate) fn forget(&mut self, candidates: &Numbers, held: &Bits, kept: &mut Numbers) {
+        let mut gone = Vec::new();
+        self.slots.retain(|(key, slot)| {
+            let row = &self.edges[*slot as usize];
+            let is_candidate = candidates.has_edge(row.id)
+                || candidates.has_node(key.from)
+                || candidates.has_node(key.to);
+            let stays = held.has(*slot) || row.is_changed || kept.has_edge(row.id);
+            if is_candidate && stays {
+                kept.insert_edge(row.id);
+                kept.insert_node(key.from);
+                kept.insert_node(key.to);
+            } else if is_candidate {
+                gone.push(*slot);
+            }
+            !is_candidate || stays
+        });
+        self.free_edges.extend(gone);
+        for slot in &self.changed_nodes {
+            kept.insert_node(self.nodes[*slot as usize].id);
+        }
+        for (alias, _) in &self.aliases {
+            kept.insert_node(alias.outer);
+            kept.insert_node(alias.inner);
+        }
     }
 
     /// An edge's number everywhere, and the node from which it comes.

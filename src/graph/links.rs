@@ -105,6 +105,20 @@ impl Links {
         true
     }
 
+    /// Says every number that it holds: of nodes, and the shard's own of edges.
+    pub(super) fn mentions(&self, mut node: impl FnMut(NodeId), mut edge: impl FnMut(EdgeSlot)) {
+        for linked in self.linked.values().flatten() {
+            linked.drawn.iter().for_each(|(slot, _)| edge(*slot));
+        }
+        let told = self.asked.values().flatten();
+        for answer in told.filter_map(|asked| asked.told) {
+            node(answer.actor);
+            node(answer.service);
+            node(answer.asked_by);
+            answer.handed.into_iter().for_each(&mut node);
+        }
+    }
+
     fn told(&self, of: Where) -> Option<Answer> {
         let asked = self.asked.get(&of.0)?;
         asked.iter().find(|asked| asked.span == of.1)?.told
@@ -153,7 +167,7 @@ impl Shard {
     }
 
     /// Forgets the links of traces that are gone, and what nobody asks any more.
-    fn forget_gone(&mut self) {
+    pub(super) fn forget_gone(&mut self) {
         let mut links = std::mem::take(&mut self.links);
         links
             .linked

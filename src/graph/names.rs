@@ -4,7 +4,8 @@
 //! makes agents of the steps that came before it.
 //!
 //! **Bounds.** A number for each node that the interner knows, [`MOST`] pairs beyond, and the steps in the span table.
-//! **Invariant.** Names are never forgotten, so that what is known does not depend on the order of arrival.
+//! **Invariant.** Names are not forgotten before the nodes that bear them, so that what is known does not depend on the
+//! order of arrival.
 
 use crate::base::{NodeId, SpanId};
 use crate::graph::entry::{Entry, Slot};
@@ -43,6 +44,27 @@ impl Names {
             None => false,
             Some(first) if *first == service => true,
             Some(first) => *first != NO_NODE && self.more.contains(&(service, agent)),
+        }
+    }
+
+    /// Forgets what is known of nodes that are gone.
+    pub(super) fn forget(&mut self, is_gone: impl Fn(NodeId) -> bool) {
+        let is_pair_gone =
+            |(service, agent): &(NodeId, NodeId)| is_gone(*service) || is_gone(*agent);
+        self.more.retain(|pair| !is_pair_gone(pair));
+        self.waiting.retain(|pair, _| !is_pair_gone(pair));
+        for (agent, first) in (0..).map(NodeId).zip(&mut self.first) {
+            if is_gone(agent) || is_gone(*first) {
+                *first = NO_NODE;
+            }
+        }
+        // whose first service is gone may have others
+        let others: Vec<_> = self.more.iter().copied().collect();
+        for (service, agent) in others {
+            if self.first.get(agent.0 as usize) == Some(&NO_NODE) {
+                self.more.remove(&(service, agent));
+                self.learn(service, agent);
+            }
         }
     }
 
@@ -162,5 +184,22 @@ impl Shard {
         for child in children {
             self.settle(child, false);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_gone_is_not_known_and_others_are() {
+        let mut names = Names::default();
+        let [one, two, agent, other] = [1, 2, 3, 4].map(NodeId);
+        assert!(names.learn(one, agent) && names.learn(two, agent) && names.learn(two, other));
+        names.forget(|node| node == one);
+        assert!(names.knows(two, agent) && !names.knows(one, agent) && names.knows(two, other));
+        names.forget(|node| node == agent);
+        assert!(!names.knows(two, agent) && names.knows(two, other));
+        assert!(names.learn(two, agent), "another's name now");
     }
 }

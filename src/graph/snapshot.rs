@@ -6,6 +6,7 @@
 use crate::base::{EdgeId, Entries, NodeId, Pages};
 use crate::graph::counts::Counts;
 use crate::graph::interner::NodeRecord;
+use crate::graph::past::{Past, PastEdge};
 use crate::graph::structure::{Ends, Moved, Structure, moved};
 use crate::graph::trials::{Followed, Trials};
 use crate::scan::{EdgeKind, NodeKind};
@@ -124,6 +125,7 @@ pub struct GraphSnapshot {
     pub(super) edges: Pages<Arc<EdgeRow>>,
     /// In order of the rows.
     pub(super) followed: Pages<FollowedRow>,
+    pub(super) past: Arc<Past>,
 }
 
 impl GraphSnapshot {
@@ -243,6 +245,16 @@ impl GraphSnapshot {
     #[must_use]
     pub fn followed(&self) -> &Pages<FollowedRow> {
         &self.followed
+    }
+
+    /// What was counted of nodes that aged out, and is in no row; in any order.
+    pub fn past_nodes(&self) -> impl Iterator<Item = &NodeRow> {
+        self.past.nodes()
+    }
+
+    /// The same of edges.
+    pub fn past_edges(&self) -> impl Iterator<Item = &PastEdge> {
+        self.past.edges()
     }
 
     /// A node, through aliases.

@@ -78,7 +78,7 @@ impl<T: Copy> Lists<T> {
     }
 
     /// A row's list, to be put in order.
-    pub(super) fn get_mut(&mut self, row: Row) -> &mut [T] {
+    pub(super) fn list_mut(&mut self, row: Row) -> &mut [T] {
         let range = self.range(row);
         self.items.get_mut(range).unwrap_or_default()
     }

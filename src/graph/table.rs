@@ -452,6 +452,25 @@ impl SpanTable {
         }
     }
 
+    /// Shows every span that has come, with its trace.
+    pub(crate) fn for_each_entry(&self, mut see: impl FnMut(&Trace, &Entry)) {
+        for shelf in [Shelf::Open, Shelf::Stuck, Shelf::Closed] {
+            let mut at = self.oldest(shelf);
+            while let Some(trace) = at {
+                let mut slot = self.trace(trace).first;
+                while slot != NONE {
+                    let entry = self.entry(slot);
+                    if entry.is_present {
+                        see(self.trace(trace), entry);
+                    }
+                    slot = entry.next_in_trace;
+                }
+                let newer = self.trace(trace).newer;
+                at = (newer != NONE).then_some(newer);
+            }
+        }
+    }
+
     /// Whether the invariants hold; looks at everything.
     #[cfg(test)]
     pub(crate) fn check(&self) {

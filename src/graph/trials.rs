@@ -156,6 +156,30 @@ impl<K: Clone + Eq + Hash, V: Default + PartialEq + for<'v> AddAssign<&'v V>> Su
         self.rows[place].1 += more;
     }
 
+    /// Keys that have changed since the last hand-over.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = &K> {
+        self.changed.iter().map(|place| &self.rows[*place].0)
+    }
+
+    /// Lets go of keys that nothing can be taken back of any more, and that have not changed: others find room.
+    pub(crate) fn forget(&mut self, is_gone: impl Fn(&K) -> bool) {
+        let rows = std::mem::take(&mut self.rows);
+        let was_changed = std::mem::take(&mut self.is_changed);
+        self.places.clear();
+        self.changed.clear();
+        for ((key, sums), is_changed) in rows.into_iter().zip(was_changed) {
+            if is_changed || !is_gone(&key) {
+                let place = self.rows.len();
+                if is_changed {
+                    self.changed.push(place);
+                }
+                self.places.insert(key.clone(), place);
+                self.is_changed.push(is_changed);
+                self.rows.push((key, sums));
+            }
+        }
+    }
+
     /// Hands over what changed and starts anew.
     pub(crate) fn take(&mut self) -> Vec<(K, V)> {
         let mut taken = Vec::with_capacity(self.changed.len());
@@ -187,5 +211,21 @@ mod tests {
         sums.add(&1, &one);
         sums.add(&1, &less);
         assert_eq!((sums.take(), sums.refused), (vec![], 2));
+    }
+
+    #[test]
+    fn a_key_that_is_let_go_makes_room_unless_it_has_changed() {
+        let mut sums = Sums::<u8, Fell>::new(2);
+        let one = Fell { seen: 1, fell: 0 };
+        sums.add(&1, &one);
+        sums.add(&2, &one);
+        assert_eq!(sums.take().len(), 2);
+        sums.add(&2, &one);
+        assert_eq!(sums.changed().collect::<Vec<_>>(), [&2]);
+        sums.forget(|_| true);
+        sums.add(&3, &one);
+        sums.add(&2, &one);
+        assert_eq!(sums.take(), [(2, Fell { seen: 2, fell: 0 }), (3, one)]);
+        assert_eq!(sums.refused, 0);
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! Nothing is counted here and nothing is remembered but names: a request that is refused afterwards leaves no trace (D6).
 
+use crate::graph::Epoch;
 use crate::guard::Snapshot;
 use crate::otlp::{
     Attributes, Edit, Edits, Malformed, ResourceView, ScopeView, Signal, SpanBytes, Splice, semconv,
@@ -62,6 +63,8 @@ pub struct Ingested {
     pub sightings: Vec<Vec<Sighting>>,
     /// How its spans were read.
     pub counts: ScanCounts,
+    /// The time of the sightings' numbers: to be held until the shards have settled them.
+    pub epoch: Arc<Epoch>,
 }
 
 /// How requests are to be looked at.
@@ -70,6 +73,7 @@ pub(super) struct Ingest<'g> {
     pub(super) shards: usize,
     pub(super) seed: u64,
     pub(super) enriches: bool,
+    pub(super) epoch: Arc<Epoch>,
 }
 
 impl Ingest<'_> {
@@ -101,6 +105,7 @@ impl Ingest<'_> {
             bytes,
             sightings: pass.sightings,
             counts: pass.counts,
+            epoch: Arc::clone(&self.epoch),
         })
     }
 

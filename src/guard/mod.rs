@@ -13,6 +13,7 @@
 //! **Bounds.** Those of [`GuardSettings`]. **Invariant.** Readers see one snapshot, whole.
 //! **Not here.** Inboxes, threads, metrics handles (`connectors/agentguard`).
 
+mod ageing;
 mod ingest;
 mod settle;
 mod snapshot;
@@ -52,6 +53,8 @@ pub struct GuardSettings {
     pub risk: RiskSettings,
     /// Whether spans are given their node's attributes.
     pub enriches: bool,
+    /// How long nothing changes a node or an edge before it leaves the graph; zero for never.
+    pub expire_after: Duration,
 }
 
 impl Default for GuardSettings {
@@ -77,6 +80,7 @@ impl Default for GuardSettings {
             },
             risk: RiskSettings::default(),
             enriches: true,
+            expire_after: Duration::from_secs(86_400),
         }
     }
 }
@@ -141,12 +145,15 @@ impl Guard {
         request: &Bytes,
         spans: usize,
     ) -> Result<Ingested, Malformed> {
+        let epoch = self.interner.epoch();
+        worker.scanner.enter(epoch.number);
         let snapshot = self.published.load();
         let ingest = ingest::Ingest {
             snapshot: &snapshot,
             shards: self.shards(),
             seed: self.settings.scan.seed,
             enriches: self.settings.enriches,
+            epoch,
         };
         ingest.run(worker, request, spans)
     }
@@ -196,11 +203,14 @@ pub struct Scan {
 /// Reads a recording from its first request to its last, as the daemon would.
 #[must_use]
 pub fn scan(settings: GuardSettings, requests: impl IntoIterator<Item = Bytes>) -> Scan {
-    let guard = Guard::new(GuardSettings {
+    let mut settings = GuardSettings {
         shards: 1,
         enriches: false,
         ..settings
-    });
+    };
+    // there is time to look at every trace
+    settings.shard.walk.healthy_every = 1;
+    let guard = Guard::new(settings);
     let (mut worker, mut settler, mut ticker) = (guard.worker(), guard.settler(), guard.ticker());
     let (mut counts, mut malformed) = (ScanCounts::default(), 0);
     // no clock: stream time alone moves

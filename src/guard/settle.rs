@@ -1,7 +1,7 @@
 //! A shard with its stream time: what a shard's thread owns.
 
 use crate::base::Nanos;
-use crate::graph::{Changes, Shard};
+use crate::graph::{Candidates, Changes, Numbers, Shard};
 use crate::guard::stream::StreamTime;
 use crate::scan::Sighting;
 
@@ -35,6 +35,17 @@ impl Settler {
             at,
             ..self.shard.take_changes()
         }
+    }
+
+    /// Stream time, by a clock that shows `now`.
+    #[must_use]
+    pub fn time(&self, now: Nanos) -> Nanos {
+        self.time.at(now)
+    }
+
+    /// Lets go what it knows of these numbers; answers which of them it needs still.
+    pub fn forget(&mut self, candidates: &Candidates) -> Numbers {
+        self.shard.forget(candidates)
     }
 
     /// Settles everything as if all timers had fired (B-09).

@@ -14,15 +14,19 @@ use crate::analysis::{
     RiskSettings, Structure, Tally, Touched, Weights, Windows,
 };
 use crate::base::{EdgeId, Nanos, NodeId, Pages};
-use crate::graph::{Changes, Counts, GraphSnapshot, Interner, NodeRow, OVERFLOW, Row, Totals};
+use crate::graph::{
+    Changes, Counts, Expired, GraphSnapshot, Interner, NodeRow, Numbers, OVERFLOW, Row, Totals,
+};
 use crate::guard::Snapshot;
+use crate::guard::ageing::Ageing;
 use crate::otlp::{NewValue, encode_span_attribute, semconv};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What the tick knows from one time to the next. One owner.
 pub struct Ticker {
-    totals: Totals,
+    pub(super) totals: Totals,
+    pub(super) ageing: Ageing,
     nodes: Windows,
     edges: Windows,
     /// The latest stream time that a shard told of.
@@ -42,6 +46,7 @@ impl Ticker {
     pub(super) fn new(interner: Arc<Interner>, risk: RiskSettings) -> Self {
         Ticker {
             totals: Totals::new(interner),
+            ageing: Ageing::default(),
             nodes: Windows::new(),
             edges: Windows::new(),
             time: Nanos::default(),
@@ -57,6 +62,7 @@ impl Ticker {
 
     /// Adds what a shard handed over; says whether there was anything.
     pub(super) fn absorb(&mut self, changes: &Changes) -> bool {
+        let changes = &*self.totals.redirect(changes);
         for (node, bucket, cell) in &changes.node_cells {
             self.nodes.absorb(node.0, *bucket, cell);
         }
@@ -66,6 +72,18 @@ impl Ticker {
         self.are_follows_new |= !changes.followed.is_empty();
         self.time = self.time.max(changes.at);
         self.totals.absorb(changes)
+    }
+
+    /// The latest stream time that a shard told of.
+    pub(super) fn time(&self) -> Nanos {
+        self.time
+    }
+
+    /// Lets go of numbers that are to be others' ([`Totals::forget`]).
+    pub(super) fn forget(&mut self, numbers: &Numbers) -> Expired {
+        self.nodes.forget(|id| numbers.has_node(NodeId(id)));
+        self.edges.forget(|id| numbers.has_edge(EdgeId(id)));
+        self.totals.forget(numbers)
     }
 
     /// Lets stream time pass as far as the shards have come.

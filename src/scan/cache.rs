@@ -48,6 +48,11 @@ impl<V> PartsCache<V> {
         }
     }
 
+    /// Forgets all words.
+    pub(crate) fn clear(&mut self) {
+        self.table.clear();
+    }
+
     /// What these words came to under this tag.
     #[inline]
     pub(crate) fn find_or_insert(

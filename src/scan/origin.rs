@@ -53,6 +53,11 @@ impl Origins {
         }
     }
 
+    /// Forgets all resources.
+    pub(crate) fn clear(&mut self) {
+        self.cache.clear();
+    }
+
     /// The origin of what a resource with these attributes sent. Allocates on first sight only.
     pub(crate) fn find(&mut self, attributes: Attributes<'_>, intern: &dyn Intern) -> Arc<Origin> {
         let mut words: [&[u8]; FIXED + MAX_REALM_KEYS] = [b""; FIXED + MAX_REALM_KEYS];

@@ -101,6 +101,8 @@ pub struct Scanner {
     origins: Origins,
     names: PartsCache<Known>,
     intern: Arc<dyn Intern>,
+    /// In which it learned what it remembers.
+    epoch: u64,
 }
 
 impl Scanner {
@@ -112,6 +114,17 @@ impl Scanner {
             origins: Origins::new(settings.seed, &settings.realm_keys, settings.remembered),
             names: PartsCache::new(settings.seed, settings.remembered),
             intern,
+            epoch: 0,
+        }
+    }
+
+    /// Forgets what it learned in another epoch: numbers may be others' now. Call at the beginning of each request.
+    #[inline]
+    pub fn enter(&mut self, epoch: u64) {
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            self.names.clear();
+            self.origins.clear();
         }
     }
 

@@ -173,6 +173,54 @@ fn counter(requests: &[Bytes], name: &str) -> (f64, usize) {
     (last.values().sum(), falls)
 }
 
+/// The nodes of which a gauge ever was at least so high.
+fn gauge(requests: &[Bytes], name: &str, at_least: f64) -> BTreeSet<String> {
+    let mut nodes = BTreeSet::new();
+    for request in requests {
+        let request = ExportMetricsServiceRequest::decode(request.clone()).unwrap();
+        let groups = request.resource_metrics.iter();
+        let scopes = groups.flat_map(|group| &group.scope_metrics);
+        for metric in scopes.flat_map(|scope| &scope.metrics) {
+            if let Some(Data::Gauge(gauge)) = metric.data.as_ref().filter(|_| metric.name == name) {
+                let points = gauge.data_points.iter().filter(|point| {
+                    matches!(point.value, Some(number_data_point::Value::AsDouble(value)) if value >= at_least)
+                });
+                nodes.extend(points.map(|point| texts(&point.attributes)["node"].clone()));
+            }
+        }
+    }
+    nodes
+}
+
+/// How often each node (its id) and edge (its ends and kind) was told of, and which nodes are single points of failure.
+fn told_of(records: &[LogRecord]) -> (BTreeMap<[String; 3], usize>, BTreeSet<String>) {
+    let (mut seen, mut critical) = (BTreeMap::<_, usize>::new(), BTreeSet::new());
+    for record in records {
+        let says = texts(&record.attributes);
+        let text = |key: &str| says.get(key).cloned().unwrap_or_default();
+        let thing = match record.event_name.as_str() {
+            "agentguard.node.discovered" => {
+                [text("agentguard.node.id"), String::new(), String::new()]
+            }
+            "agentguard.edge.discovered" => [
+                text("agentguard.edge.from.id"),
+                text("agentguard.edge.to.id"),
+                text("agentguard.edge.kind"),
+            ],
+            "agentguard.spof.detected" => {
+                assert_eq!(record.severity_text, "WARN");
+                assert!(critical.insert(text("agentguard.node.id")), "told twice");
+                continue;
+            }
+            other => panic!("{other}"),
+        };
+        assert!(record.time_unix_nano > 0 && record.observed_time_unix_nano > 0);
+        assert_eq!(record.severity_text, "INFO");
+        *seen.entry(thing).or_default() += 1;
+    }
+    (seen, critical)
+}
+
 /// R-STR-3: the guard's other two outputs, at a real OTLP sink: what is new as log records, what was counted as metrics.
 #[tokio::test]
 async fn what_the_guard_finds_goes_out_as_events_and_metrics() {
@@ -213,29 +261,15 @@ async fn what_the_guard_finds_goes_out_as_events_and_metrics() {
     daemon
         .counted("agentguard_events_total", &[&discovered], expected)
         .await;
+    // a finding is told when it has held for a while
+    let found = told("agentguard.spof.detected");
+    daemon
+        .counted("agentguard_events_total", &[&found], 1.0)
+        .await;
     // what waits for a parent is settled at the end, and told then
     daemon.stop().await;
 
-    let records = events(&stub.taken(Signal::Logs));
-    let mut seen = BTreeMap::<_, usize>::new();
-    for record in &records {
-        let says = texts(&record.attributes);
-        let text = |key: &str| says.get(key).cloned().unwrap_or_default();
-        let thing = match record.event_name.as_str() {
-            "agentguard.node.discovered" => {
-                [text("agentguard.node.id"), String::new(), String::new()]
-            }
-            "agentguard.edge.discovered" => [
-                text("agentguard.edge.from.id"),
-                text("agentguard.edge.to.id"),
-                text("agentguard.edge.kind"),
-            ],
-            _ => continue,
-        };
-        assert!(record.time_unix_nano > 0 && record.observed_time_unix_nano > 0);
-        assert_eq!(record.severity_text, "INFO");
-        *seen.entry(thing).or_default() += 1;
-    }
+    let (seen, critical) = told_of(&events(&stub.taken(Signal::Logs)));
     assert!(seen.values().all(|times| *times == 1), "{seen:?}");
     let word = |row: &serde_json::Value, key: &str| row[key].as_str().unwrap().to_owned();
     for node in nodes {
@@ -256,6 +290,12 @@ async fn what_the_guard_finds_goes_out_as_events_and_metrics() {
         counter(&metrics, "traces_service_graph_request_total"),
         (calls, 0)
     );
+    // R-GRA-5: what was told is what is shown
+    let scored = gauge(&metrics, "agentguard_node_risk_score", 0.0);
+    let names = nodes.iter().map(|node| word(node, "id"));
+    assert_eq!(scored, names.collect());
+    let shown = gauge(&metrics, "agentguard_node_spof", 1.0);
+    assert!(critical.is_subset(&shown), "{critical:?} {shown:?}");
     let (tokens, falls) = counter(&metrics, "agentguard_model_tokens_total");
     assert!(tokens > 0.0 && falls == 0, "{tokens} {falls}");
 }

@@ -43,6 +43,10 @@ pub struct AgentGuardConfig {
     /// How long a trace is kept for spans that come late; `max_spans` may end it before.
     #[serde(with = "crate::base::duration")]
     pub keep: Duration,
+    /// How long nothing changes a node or an edge before it leaves the graph and makes room for others; at least `keep`, or
+    /// `0s` for never.
+    #[serde(with = "crate::base::duration")]
+    pub expire_after: Duration,
     /// Resource attributes whose values part the graph into realms; at most four. Once there is more than one realm, metrics of
     /// nodes, edges and models have the label `realm`.
     pub realm: Vec<String>,
@@ -109,6 +113,7 @@ impl Default for AgentGuardConfig {
             orphan_timeout: Duration::from_secs(60),
             pair_timeout: Duration::from_secs(10),
             keep: Duration::from_secs(3_600),
+            expire_after: Duration::from_secs(86_400),
             realm: vec![semconv::DEPLOYMENT_ENVIRONMENT_NAME.to_owned()],
             risk: RiskSettings::default(),
             enrich: true,
@@ -199,6 +204,12 @@ impl AgentGuardConfig {
                 "write `1h`",
             ),
             (
+                self.expire_after.is_zero() || self.expire_after >= self.keep,
+                "expire_after",
+                "is shorter than `keep`",
+                "write `24h`, or `0s` for never",
+            ),
+            (
                 self.realm.len() <= MAX_REALM_KEYS,
                 "realm",
                 "names more than four attributes",
@@ -281,6 +292,7 @@ impl AgentGuardConfig {
             },
             risk: self.risk.clone(),
             enriches: self.enrich,
+            expire_after: self.expire_after,
         }
     }
 

@@ -3,9 +3,10 @@
 //! **Bounds.** Requests and spans, counted from the reservation until the shard has settled them. **When full:** the
 //! reservation is refused and the sender keeps its request; nothing is dropped here.
 //! **Invariant.** The channel has a place for every request that holds room, so filling it cannot fail while the shard
-//! lives.
+//! lives. What waits here keeps its epoch from ending.
 
 use crate::base::sync::{AtomicUsize, Ordering};
+use crate::graph::Epoch;
 use crate::scan::Sighting;
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub(super) struct Room {
 pub(super) struct Delivery {
     pub(super) sightings: Vec<Sighting>,
     _room: Room,
+    _epoch: Arc<Epoch>,
 }
 
 impl Inbox {
@@ -77,12 +79,14 @@ impl Inbox {
 }
 
 impl Room {
-    /// Fills the room. Hands back how many spans found nobody: the shard has gone.
-    pub(super) fn fill(self, sightings: Vec<Sighting>) -> Result<(), usize> {
+    /// Fills the room with sightings, whose numbers are of that epoch. Hands back how many spans found nobody: the shard has
+    /// gone.
+    pub(super) fn fill(self, sightings: Vec<Sighting>, epoch: Arc<Epoch>) -> Result<(), usize> {
         let tx = self.inbox.tx.clone();
         let delivery = Delivery {
             sightings,
             _room: self,
+            _epoch: epoch,
         };
         tx.try_send(delivery)
             .map_err(|lost| lost.into_inner().sightings.len())
@@ -110,7 +114,7 @@ mod tests {
         let second = inbox.hold(4).unwrap();
         assert!(inbox.hold(0).is_none(), "too many requests");
         drop(second);
-        assert_eq!(first.fill(Vec::new()), Ok(()));
+        assert_eq!(first.fill(Vec::new(), Arc::default()), Ok(()));
         assert_eq!(inbox.depth(), 6, "waiting, not settled");
         drop(rx.recv().unwrap());
         assert_eq!(inbox.depth(), 0);
@@ -118,7 +122,7 @@ mod tests {
         assert!(inbox.is_full() && inbox.hold(1).is_none());
         drop((large, rx));
         assert_eq!(
-            inbox.hold(1).unwrap().fill(Vec::new()),
+            inbox.hold(1).unwrap().fill(Vec::new(), Arc::default()),
             Err(0),
             "nobody there"
         );

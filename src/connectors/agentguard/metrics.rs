@@ -3,7 +3,7 @@
 use super::View;
 use super::events::EventKind;
 use crate::base::sync::{AtomicU64, Ordering};
-use crate::graph::ShardStats;
+use crate::graph::{Expired, ShardStats};
 use crate::guard::ScanCounts;
 use crate::otlp::Signal;
 use crate::scan::{EdgeKind, NodeKind};
@@ -60,6 +60,11 @@ const UNPAIRED: MetricDef = MetricDef::counter(
 const OVERFLOW: MetricDef = MetricDef::counter(
     "agentguard_graph_overflow_total",
     "Sightings counted at an overflow node or edge, because the bound was reached.",
+)
+.labels(&["connector", "what"]);
+const EXPIRED: MetricDef = MetricDef::counter(
+    "agentguard_graph_expired_total",
+    "Nodes and edges that left the graph because nothing had changed them for `expire_after`.",
 )
 .labels(&["connector", "what"]);
 
@@ -239,6 +244,7 @@ pub const DEFINITIONS: &[&MetricDef] = &[
     &DUPLICATES,
     &UNPAIRED,
     &OVERFLOW,
+    &EXPIRED,
     &EVENTS,
     &EVENTS_SUPPRESSED,
     &OUTPUT_PENDING,
@@ -289,6 +295,8 @@ pub(super) fn report(registry: &Registry, id: &str, view: &View) {
     pull(&UNPAIRED, &[], |n| n.sum(|shard| shard.given_up));
     pull(&OVERFLOW, &["node"], |n| n.refused_nodes);
     pull(&OVERFLOW, &["edge"], |n| n.refused_edges);
+    pull(&EXPIRED, &["node"], |n| n.expired.nodes);
+    pull(&EXPIRED, &["edge"], |n| n.expired.edges);
     report_outputs(registry, id, view);
 }
 
@@ -393,6 +401,8 @@ pub struct Numbers {
     pub refused_nodes: u64,
     /// The same among the edges.
     pub refused_edges: u64,
+    /// What left the graph because nothing had changed it for long.
+    pub expired: Expired,
 }
 
 impl Numbers {
@@ -402,7 +412,7 @@ impl Numbers {
     }
 }
 
-/// Counters of the request clock.
+/// Counters of the request clock, and of what aged.
 #[derive(Default)]
 pub(super) struct Counters {
     with_node: AtomicU64,
@@ -412,6 +422,8 @@ pub(super) struct Counters {
     ignored: AtomicU64,
     pub(super) refused_requests: AtomicU64,
     pub(super) lost_spans: AtomicU64,
+    expired_nodes: AtomicU64,
+    expired_edges: AtomicU64,
     pub(super) told: Told,
 }
 
@@ -428,6 +440,21 @@ impl Counters {
             if more > 0 {
                 counter.fetch_add(more, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// Adds what left the graph.
+    pub(super) fn expire(&self, expired: Expired) {
+        self.expired_nodes
+            .fetch_add(expired.nodes, Ordering::Relaxed);
+        self.expired_edges
+            .fetch_add(expired.edges, Ordering::Relaxed);
+    }
+
+    pub(super) fn expired(&self) -> Expired {
+        Expired {
+            nodes: self.expired_nodes.load(Ordering::Relaxed),
+            edges: self.expired_edges.load(Ordering::Relaxed),
         }
     }
 

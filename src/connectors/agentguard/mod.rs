@@ -28,7 +28,7 @@ pub use metrics::Numbers;
 
 use crate::base::Nanos;
 use crate::base::sync::Ordering;
-use crate::graph::ShardStats;
+use crate::graph::{Epoch, ShardStats};
 use crate::guard::{Guard, Ingested, ScanCounts, Snapshot, Worker};
 use crate::otlp::Signal;
 use crate::pipeline::{
@@ -209,6 +209,7 @@ impl View {
             shards: core.stats.lock().clone(),
             refused_nodes,
             refused_edges,
+            expired: core.counters.expired(),
         }
     }
 
@@ -275,6 +276,7 @@ impl Consumer for Input {
             bytes,
             sightings,
             counts,
+            epoch,
         } = ingested.map_err(|malformed| Verdict::Permanent {
             source: Cause::new(malformed.to_string()),
         })?;
@@ -289,6 +291,7 @@ impl Consumer for Input {
             core: Arc::clone(core),
             rooms,
             counts,
+            epoch,
         });
         match &core.output {
             Some(output) => output.reserve(Batch { bytes, ..batch }, reservation),
@@ -316,13 +319,14 @@ struct Seen {
     core: Arc<Core>,
     rooms: Vec<(Room, Vec<Sighting>)>,
     counts: ScanCounts,
+    epoch: Arc<Epoch>,
 }
 
 impl Held for Seen {
     fn commit(self: Box<Self>) {
         self.core.counters.add(&self.counts);
         for (room, sightings) in self.rooms {
-            if let Err(lost) = room.fill(sightings) {
+            if let Err(lost) = room.fill(sightings, Arc::clone(&self.epoch)) {
                 self.core
                     .counters
                     .lost_spans

@@ -9,7 +9,7 @@
 
 use super::Core;
 use super::inbox::Delivery;
-use crate::graph::Changes;
+use crate::graph::{Candidates, Changes, Numbers};
 use crate::guard::{Settler, Ticker};
 use crate::telemetry::task;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select};
@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 enum Question {
     /// What has changed?
     Changes(Sender<Changes>),
+    /// Which of these numbers are needed still?
+    Forget(Arc<Candidates>, Sender<Numbers>),
     /// Settle everything (B-09), then say what has changed, and end.
     Last(Sender<Changes>),
 }
@@ -86,6 +88,7 @@ fn serve(
             },
             recv(asked) -> question => match question {
                 Ok(Question::Changes(answer)) => reply(&answer, settler.collect(core.now())),
+                Ok(Question::Forget(candidates, answer)) => reply(&answer, settler.forget(&candidates)),
                 Ok(Question::Last(answer)) => {
                     for delivery in inbox.try_iter() {
                         settler.settle(&delivery.sightings, core.now());
@@ -100,9 +103,9 @@ fn serve(
     }
 }
 
-fn reply(answer: &Sender<Changes>, changes: Changes) {
+fn reply<T>(to: &Sender<T>, answer: T) {
     // the channel has room for one and is used once; without a listener the process is on its way out
-    drop(answer.try_send(changes));
+    drop(to.try_send(answer));
 }
 
 /// The tick's thread.
@@ -117,6 +120,10 @@ fn tick(core: &Core, questions: &[Sender<Question>], stopped: &Receiver<()>) {
         if is_last {
             return;
         }
+        let ask = |candidates| ask_all(questions, &Arc::new(candidates));
+        if let Some(expired) = core.guard.age(&mut ticker, ask) {
+            core.counters.expire(expired);
+        }
     }
 }
 
@@ -125,16 +132,13 @@ fn publish(core: &Core, ticker: &mut Ticker, questions: &[Sender<Question>], is_
     let answers: Vec<_> = questions
         .iter()
         .map(|question| {
-            let (answer, answered) = bounded(1);
-            let asked = if is_last {
-                Question::Last(answer)
-            } else {
-                Question::Changes(answer)
-            };
-            question
-                .send_timeout(asked, PATIENCE)
-                .ok()
-                .map(|()| answered)
+            put(question, |answer| {
+                if is_last {
+                    Question::Last(answer)
+                } else {
+                    Question::Changes(answer)
+                }
+            })
         })
         .collect();
     let mut changes = Vec::with_capacity(answers.len());
@@ -146,4 +150,29 @@ fn publish(core: &Core, ticker: &mut Ticker, questions: &[Sender<Question>], is_
         }
     }
     core.guard.tick(ticker, &changes);
+}
+
+/// Which of these numbers any shard needs; `None` if one does not say.
+fn ask_all(questions: &[Sender<Question>], candidates: &Arc<Candidates>) -> Option<Numbers> {
+    let ask = |question| {
+        put(question, |answer| {
+            Question::Forget(Arc::clone(candidates), answer)
+        })
+    };
+    let answers: Vec<_> = questions.iter().map(ask).collect();
+    let mut kept = Numbers::default();
+    for answered in answers {
+        kept.add(&answered?.recv().ok()?);
+    }
+    Some(kept)
+}
+
+/// Puts a question to a shard; `None` if it has no time for it.
+fn put<T>(
+    questions: &Sender<Question>,
+    ask: impl FnOnce(Sender<T>) -> Question,
+) -> Option<Receiver<T>> {
+    let (answer, answered) = bounded(1);
+    let asked = questions.send_timeout(ask(answer), PATIENCE);
+    asked.ok().map(|()| answered)
 }

@@ -181,7 +181,7 @@ fn lay_edges(mut layout: Layout, pieces: &[Piece], row_of: &dyn Fn(NodeId) -> u3
     let mut next: u32 = 0;
     for from in (0..).take(layout.nodes.len()) {
         starts.push(next);
-        let pieces = outgoing.get_mut(from);
+        let pieces = outgoing.list_mut(from);
         pieces.sort_unstable();
         for same in pieces.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
             let Some((to, kind, _)) = same.first().copied() else {

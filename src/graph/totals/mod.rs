@@ -11,21 +11,26 @@
 //! **Invariants.** Sums do not depend on which shard counted what, nor on when it handed it over. A snapshot is what one
 //! made from nothing would be.
 
+mod ageing;
 mod build;
 mod fold;
 mod pairs;
+mod rows;
 #[cfg(test)]
 mod tests;
 
+pub use ageing::Expired;
+
 use crate::base::{EdgeId, NodeId};
 use crate::graph::counts::Counts;
-use crate::graph::interner::{EdgeKey, Interner, NodeRecord};
+use crate::graph::interner::{EdgeKey, Interner, Learned, NodeRecord};
 use crate::graph::ledger::Alias;
+use crate::graph::numbers::Numbers;
 use crate::graph::shard::Changes;
 use crate::graph::snapshot::{EdgeRow, GraphSnapshot, NodeRow, Row};
-use crate::graph::structure::{Layout, Moved, Structure, moved};
 use crate::graph::trials::Trials;
-use crate::scan::EdgeKind;
+use crate::scan::NodeKind;
+use ageing::Age;
 use build::{Built, Losing, Parts};
 use fold::Fold;
 use pairs::Pairs;
@@ -41,6 +46,7 @@ struct Raw<T> {
     is_shown: bool,
     /// Of an agent: whether the structure depends on its being declared, and then whether it was.
     decides: Option<bool>,
+    age: Age,
 }
 
 impl<T> Raw<T> {
@@ -50,7 +56,29 @@ impl<T> Raw<T> {
             is_dirty: false,
             is_shown: false,
             decides: None,
+            age: Age::new(),
         }
+    }
+}
+
+impl Raw<NodeRow> {
+    fn of_node(record: &Arc<NodeRecord>) -> Self {
+        Raw::new(NodeRow {
+            record: Arc::clone(record),
+            counts: Counts::default(),
+        })
+    }
+}
+
+impl Raw<EdgeRow> {
+    fn of_edge(key: EdgeKey) -> Self {
+        Raw::new(EdgeRow {
+            from: key.from,
+            to: key.to,
+            kind: key.kind,
+            counts: Counts::default(),
+            trials: Trials::default(),
+        })
     }
 }
 
@@ -71,6 +99,15 @@ pub struct Totals {
     pairs: Pairs,
     /// What the structure depends on besides what is visible.
     losing: Vec<Losing>,
+    /// Forgotten, and not given to others yet.
+    retired: Numbers,
+    /// Nobody's: to be given to others.
+    free: Numbers,
+    /// Forgotten since the last snapshot, and in it.
+    forgotten: Numbers,
+    let_go: Numbers,
+    /// The snapshot before something was forgotten that the next one lacks.
+    before: Option<GraphSnapshot>,
     last: GraphSnapshot,
     changed_nodes: Vec<Row>,
     changed_edges: Vec<Row>,
@@ -93,6 +130,11 @@ impl Totals {
             aliases: BTreeMap::new(),
             have_aliases_changed: false,
             losing: Vec::new(),
+            retired: Numbers::default(),
+            free: Numbers::default(),
+            forgotten: Numbers::default(),
+            let_go: Numbers::default(),
+            before: None,
             last: GraphSnapshot::default(),
             changed_nodes: Vec::new(),
             changed_edges: Vec::new(),
@@ -101,7 +143,7 @@ impl Totals {
 
     /// Adds what a shard handed over; says whether there was anything.
     pub fn absorb(&mut self, changes: &Changes) -> bool {
-        self.learn();
+        let changes = &*self.redirect(changes);
         for (node, counts) in &changes.nodes {
             if let Some(row) = self.touch_node(*node) {
                 row.counts.add(counts);
@@ -129,6 +171,11 @@ impl Totals {
                 self.aliases.remove(alias);
             }
             self.have_aliases_changed |= was_there != is_there;
+            for end in [alias.outer, alias.inner] {
+                if let Some(raw) = self.nodes.get_mut(end.0 as usize) {
+                    raw.age.is_touched = true;
+                }
+            }
         }
         !(changes.nodes.is_empty()
             && changes.edges.is_empty()
@@ -140,6 +187,7 @@ impl Totals {
     /// The graph as it stands. Costs what changed since the last one; where the structure changed, what the graph is large.
     pub fn snapshot(&mut self) -> GraphSnapshot {
         self.learn();
+        self.let_go = std::mem::take(&mut self.forgotten);
         self.changed_nodes.clear();
         self.changed_edges.clear();
         let version = self.last.structure.version;
@@ -164,6 +212,13 @@ impl Totals {
                 raw.is_dirty = false;
             }
         }
+        if let Some(before) = self.before.take() {
+            // the overflow nodes come first, in the order of their kinds
+            let overflow = |kind: NodeKind| self.records.get(kind as usize).cloned();
+            let mut past = Arc::clone(&self.last.past);
+            Arc::make_mut(&mut past).keep(&before, &self.last, &overflow);
+            self.last.past = past;
+        }
         self.last.clone()
     }
 
@@ -187,17 +242,15 @@ impl Totals {
 
     /// Asks the interner for what is new there.
     fn learn(&mut self) {
-        let known = self.records.len();
-        self.records.extend(self.interner.nodes_since(known));
-        let new = self.records.get(known..).unwrap_or_default();
-        if !new.is_empty() {
-            self.nodes.extend(new.iter().map(|record| {
-                Raw::new(NodeRow {
-                    record: Arc::clone(record),
-                    counts: Counts::default(),
-                })
-            }));
-            self.order.extend(new.iter().map(|record| record.node));
+        let Learned { renewed, new } = self.interner.learn_nodes(self.records.len());
+        let is_new = !(renewed.is_empty() && new.is_empty());
+        self.nodes.extend(new.iter().map(Raw::of_node));
+        self.order.extend(new.iter().map(|record| record.node));
+        self.records.extend(new);
+        for (number, record) in renewed {
+            self.renew_node(number, record);
+        }
+        if is_new {
             let place = |node: &NodeId| {
                 let record = self.records.get(node.0 as usize)?;
                 Some((record.key.kind, &record.id, &record.key.realm))
@@ -205,17 +258,18 @@ impl Totals {
             // finds the runs that are in order already
             self.order.sort_by(|a, b| place(a).cmp(&place(b)));
         }
-        let new = self.interner.edges_since(self.keys.len());
-        self.edges.extend(new.iter().map(|key| {
-            Raw::new(EdgeRow {
-                from: key.from,
-                to: key.to,
-                kind: key.kind,
-                counts: Counts::default(),
-                trials: Trials::default(),
-            })
-        }));
+        let first = self.keys.len();
+        let Learned { renewed, new } = self.interner.learn_edges(first);
+        self.edges.extend(new.iter().map(|key| Raw::of_edge(*key)));
         self.keys.extend(new);
+        let mut fresh: Vec<usize> = (first..self.keys.len()).collect();
+        for (number, key) in renewed {
+            self.renew_edge(number, key);
+            fresh.push(number as usize);
+        }
+        for number in fresh {
+            self.welcome_edge(number);
+        }
     }
 
     fn touch_node(&mut self, node: NodeId) -> Option<&mut NodeRow> {
@@ -223,6 +277,7 @@ impl Totals {
         if !std::mem::replace(&mut raw.is_dirty, true) {
             self.dirty_nodes.push(node);
         }
+        raw.age.is_touched = true;
         Some(Arc::make_mut(&mut raw.row))
     }
 
@@ -230,6 +285,14 @@ impl Totals {
         let raw = self.edges.get_mut(edge.0 as usize)?;
         if !std::mem::replace(&mut raw.is_dirty, true) {
             self.dirty_edges.push(edge);
+        }
+        if !std::mem::replace(&mut raw.age.is_touched, true) {
+            // whose edge is used is not idle
+            for end in [raw.row.from, raw.row.to] {
+                if let Some(raw) = self.nodes.get_mut(end.0 as usize) {
+                    raw.age.is_touched = true;
+                }
+            }
         }
         Some(Arc::make_mut(&mut raw.row))
     }
@@ -298,188 +361,6 @@ impl Totals {
         self.relay(layout);
     }
 
-    /// Fills another structure with rows.
-    fn relay(&mut self, layout: Layout) {
-        let before = std::mem::take(&mut self.last);
-        let old = &before.structure.layout;
-        let mut changed = Vec::new();
-        let nodes = (0..).zip(&layout.nodes).map(|(row, node)| {
-            let was = old.row(*node).filter(|was| {
-                old.nodes.get(*was as usize) == Some(node)
-                    && old.node_sources.get(*was) == layout.node_sources.get(row)
-                    && is_same(moved(&old.gained, *was), moved(&layout.gained, row))
-                    && is_same(moved(&old.lost, *was), moved(&layout.lost, row))
-            });
-            let was = was.and_then(|was| before.nodes.get(was as usize));
-            let now = match was.filter(|_| !self.is_node_dirty(&layout, row)) {
-                Some(was) => Arc::clone(was),
-                None => self.node_row(&layout, row),
-            };
-            if !was.is_some_and(|was| Arc::ptr_eq(was, &now)) {
-                changed.push(row);
-            }
-            now
-        });
-        let nodes = nodes.collect();
-        let mut changed_edges = Vec::new();
-        let edges = (0..).take(layout.ends.len()).map(|row| {
-            let sources = layout.edge_sources.get(row);
-            let first = sources.first();
-            let was = first.and_then(|edge| old.edge_row(*edge)).filter(|was| {
-                let are_ends_same = |of: &Layout, row: Row| {
-                    let ends = of.ends.get(row as usize)?;
-                    let node = |row: Row| of.nodes.get(row as usize);
-                    Some((*node(ends.from)?, *node(ends.to)?, ends.kind))
-                };
-                old.edge_sources.get(*was) == sources
-                    && are_ends_same(old, *was) == are_ends_same(&layout, row)
-            });
-            let was = was.and_then(|was| before.edges.get(was as usize));
-            let now = match was.filter(|_| !sources.iter().any(|edge| self.is_edge_dirty(*edge))) {
-                Some(was) => Arc::clone(was),
-                None => self.edge_row(&layout, row),
-            };
-            if !was.is_some_and(|was| Arc::ptr_eq(was, &now)) {
-                changed_edges.push(row);
-            }
-            now
-        });
-        let edges = edges.collect();
-        self.changed_nodes = changed;
-        self.changed_edges = changed_edges;
-        self.last = GraphSnapshot {
-            structure: Arc::new(Structure {
-                version: before.structure.version + 1,
-                layout,
-            }),
-            nodes,
-            edges,
-            followed: before.followed,
-        };
-    }
-
-    /// Replaces the rows whose sums changed.
-    fn refresh(&mut self) {
-        let structure = Arc::clone(&self.last.structure);
-        let layout = &structure.layout;
-        let mut nodes = Vec::new();
-        let shown = self.dirty_nodes.iter();
-        let shown = shown.filter(|node| self.raw(**node).is_some_and(|raw| raw.is_shown));
-        nodes.extend(shown.filter_map(|node| layout.row(*node)));
-        let mut edges = Vec::new();
-        for edge in &self.dirty_edges {
-            let Some(row) = layout.edge_row(*edge) else {
-                continue;
-            };
-            edges.push(row);
-            let Some(ends) = layout.ends.get(row as usize) else {
-                continue;
-            };
-            if moved(&layout.gained, ends.to)
-                .iter()
-                .any(|(_, gained)| gained == edge)
-            {
-                nodes.push(ends.to);
-                let left = self.keys.get(edge.0 as usize);
-                nodes.extend(left.and_then(|key| layout.row(key.to)));
-            }
-        }
-        nodes.sort_unstable();
-        nodes.dedup();
-        edges.sort_unstable();
-        edges.dedup();
-        for row in &nodes {
-            let fresh = self.node_row(layout, *row);
-            self.last.nodes.set(*row as usize, fresh);
-        }
-        for row in &edges {
-            let fresh = self.edge_row(layout, *row);
-            self.last.edges.set(*row as usize, fresh);
-        }
-        self.changed_nodes = nodes;
-        self.changed_edges = edges;
-    }
-
-    /// What a node's row shows.
-    fn node_row(&self, layout: &Layout, row: Row) -> Arc<NodeRow> {
-        let sources = layout.node_sources.get(row);
-        let (gained, lost) = (moved(&layout.gained, row), moved(&layout.lost, row));
-        let node = layout.nodes.get(row as usize).copied();
-        let own = node.and_then(|node| self.raw(node));
-        if let ([only], [], []) = (sources, gained, lost)
-            && Some(*only) == node
-            && let Some(own) = own
-        {
-            return Arc::clone(&own.row);
-        }
-        let mut counts = Counts::default();
-        for raw in sources.iter().filter_map(|node| self.raw(*node)) {
-            counts.add(&raw.row.counts);
-        }
-        let of = |edge: &EdgeId| self.edges.get(edge.0 as usize);
-        for raw in gained.iter().filter_map(|(_, edge)| of(edge)) {
-            counts.add(&raw.row.counts);
-        }
-        for raw in lost.iter().filter_map(|(_, edge)| of(edge)) {
-            counts.subtract(&raw.row.counts);
-        }
-        if !lost.is_empty() && (sources.is_empty() || !counts.is_visible()) {
-            counts = Counts::default();
-        }
-        let record = own.map(|own| Arc::clone(&own.row.record));
-        Arc::new(NodeRow {
-            // every node has one: the interner gives both at once
-            record: record.unwrap_or_else(|| Arc::clone(&self.records[0])),
-            counts,
-        })
-    }
-
-    /// What an edge's row shows.
-    fn edge_row(&self, layout: &Layout, row: Row) -> Arc<EdgeRow> {
-        let ends = layout.ends.get(row as usize);
-        let node = |row: Option<Row>| {
-            let node = layout.nodes.get(row? as usize);
-            node.copied()
-        };
-        // each of the rows has both: the structure was made so
-        let from = node(ends.map(|ends| ends.from)).unwrap_or(NodeId(0));
-        let to = node(ends.map(|ends| ends.to)).unwrap_or(NodeId(0));
-        let kind = ends.map_or(EdgeKind::Invokes, |ends| ends.kind);
-        let of = |edge: &EdgeId| self.edges.get(edge.0 as usize).map(|raw| &raw.row);
-        let sources = layout.edge_sources.get(row);
-        if let [only] = sources
-            && let Some(own) = of(only)
-            && (own.from, own.to, own.kind) == (from, to, kind)
-        {
-            return Arc::clone(own);
-        }
-        let mut sums = EdgeRow {
-            from,
-            to,
-            kind,
-            counts: Counts::default(),
-            trials: Trials::default(),
-        };
-        for raw in sources.iter().filter_map(of) {
-            sums.counts.add(&raw.counts);
-            sums.trials += &raw.trials;
-        }
-        Arc::new(sums)
-    }
-
-    fn is_node_dirty(&self, layout: &Layout, row: Row) -> bool {
-        let mut sources = layout.node_sources.get(row).iter();
-        let gained = moved(&layout.gained, row).iter();
-        let mut edges = gained.chain(moved(&layout.lost, row)).map(|(_, edge)| edge);
-        sources.any(|node| self.raw(*node).is_some_and(|raw| raw.is_dirty))
-            || edges.any(|edge| self.is_edge_dirty(*edge))
-    }
-
-    fn is_edge_dirty(&self, edge: EdgeId) -> bool {
-        let raw = self.edges.get(edge.0 as usize);
-        raw.is_some_and(|raw| raw.is_dirty)
-    }
-
     fn raw(&self, node: NodeId) -> Option<&Raw<NodeRow>> {
         self.nodes.get(node.0 as usize)
     }
@@ -502,10 +383,4 @@ fn is_left(nodes: &[Raw<NodeRow>], edges: &[Raw<EdgeRow>], losing: &Losing) -> b
         }
     }
     left != [0; 3]
-}
-
-/// Whether the same edges' calls moved.
-fn is_same(was: &[Moved], now: &[Moved]) -> bool {
-    let edges = |moved: &[Moved]| moved.iter().map(|(_, edge)| *edge).collect::<Vec<_>>();
-    was.len() == now.len() && (was.is_empty() || edges(was) == edges(now))
 }

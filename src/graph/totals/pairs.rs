@@ -56,6 +56,14 @@ impl Pairs {
         }
     }
 
+    /// Lets go the pairs of which an edge is gone.
+    pub(super) fn forget(&mut self, is_gone: impl Fn(EdgeId) -> bool) {
+        let before = self.sums.len();
+        self.sums
+            .retain(|(first, second), _| !is_gone(*first) && !is_gone(*second));
+        self.are_new |= self.sums.len() != before;
+    }
+
     pub(super) fn are_new(&self) -> bool {
         self.are_new
     }

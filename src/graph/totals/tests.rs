@@ -3,7 +3,7 @@
 use super::*;
 use crate::base::TraceId;
 use crate::graph::{Followed, InternLimits, OVERFLOW};
-use crate::scan::{Intern, NodeKey, NodeKind};
+use crate::scan::{EdgeKind, Intern, NodeKey, NodeKind};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 

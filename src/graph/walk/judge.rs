@@ -79,6 +79,30 @@ impl Evidence {
         }
     }
 
+    /// Says the edges of which something has changed since the last hand-over.
+    pub(super) fn changed(&self, mut see: impl FnMut(EdgeId)) {
+        self.trials.changed().for_each(|edge| see(*edge));
+        for (first, then) in self.followed.changed() {
+            see(*first);
+            see(*then);
+        }
+        for fan in self.fans.changed() {
+            fan.edges
+                .iter()
+                .chain(&fan.then)
+                .for_each(|edge| see(*edge));
+        }
+    }
+
+    /// Lets go of what is said of edges that are to be others.
+    pub(super) fn forget(&mut self, is_gone: impl Fn(EdgeId) -> bool) {
+        self.trials.forget(|edge| is_gone(*edge));
+        self.followed
+            .forget(|(first, then)| is_gone(*first) || is_gone(*then));
+        self.fans
+            .forget(|fan| fan.edges.iter().chain(&fan.then).any(|edge| is_gone(*edge)));
+    }
+
     /// How often something was not kept for lack of room.
     pub(super) fn refused(&self) -> u64 {
         self.followed.refused + self.fans.refused + self.wide

@@ -123,6 +123,16 @@ impl Walks {
         }
     }
 
+    /// Says the edges of which the tick is to hear something.
+    pub(super) fn changed(&self, see: impl FnMut(EdgeId)) {
+        self.evidence.changed(see);
+    }
+
+    /// Lets go of what is known of edges that are to be others.
+    pub(super) fn forget(&mut self, is_gone: impl Fn(EdgeId) -> bool) {
+        self.evidence.forget(is_gone);
+    }
+
     /// How many traces one walked trace stands for; 0 for one that is not to be walked.
     fn weight(&self, closing: Closing) -> i64 {
         let every = self.settings.healthy_every.max(1);

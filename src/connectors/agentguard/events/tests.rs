@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::analysis::{Analysis, Blast, NodeRisk};
-
 use crate::guard::{Guard, GuardSettings, Settler, Ticker, Worker};
 use bytes::Bytes;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;

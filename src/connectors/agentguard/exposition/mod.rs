@@ -188,23 +188,27 @@ impl GraphMetrics {
         self.write(snapshot, &mut shown, requests);
     }
 
+    /// The sums of a graph, and of what aged out of it: counters go on.
     fn sums(&self, graph: &GraphSnapshot) -> Sums {
         let mut sums = Sums::default();
-        for edge in graph.edges() {
-            let (Some(from), Some(to)) = (graph.node(edge.from), graph.node(edge.to)) else {
-                continue;
-            };
+        let past = graph.past_edges();
+        let past = past.map(|edge| (&edge.from, &edge.to, edge.kind, &edge.counts));
+        let edges = graph.edges().iter().filter_map(|edge| {
+            let (from, to) = (graph.node(edge.from)?, graph.node(edge.to)?);
+            Some((&from.record, &to.record, edge.kind, &edge.counts))
+        });
+        for (from, to, kind, counts) in past.chain(edges) {
             let kinds = self.settings.kinds();
-            let labels = EdgeLabels::new(&from.record, &to.record, edge.kind, kinds);
-            if edge.counts.provisional > 0 {
-                *sums.provisional.entry(labels.clone()).or_default() += edge.counts.provisional;
+            let labels = EdgeLabels::new(from, to, kind, kinds);
+            if counts.provisional > 0 {
+                *sums.provisional.entry(labels.clone()).or_default() += counts.provisional;
             }
-            if edge.counts.calls > 0 {
-                let calls = Calls::of(&edge.counts, &self.settings.bounds);
+            if counts.calls != 0 {
+                let calls = Calls::of(counts, &self.settings.bounds);
                 ratchet::add(&mut sums.edges, labels, calls);
             }
         }
-        for node in graph.nodes() {
+        for node in graph.past_nodes().chain(graph.nodes()) {
             let name = || Name::Of(Arc::clone(&node.record));
             let ends = Ends(node.counts.outcomes);
             ratchet::add(&mut sums.nodes, NodeLabels(name()), ends);
@@ -215,7 +219,7 @@ impl GraphMetrics {
                 };
                 ratchet::add(&mut sums.models, ModelLabels(name()), tokens);
                 // spans do not say what is not known (M-02)
-                if node.counts.cost > 0 {
+                if node.counts.cost != 0 {
                     let cost = Cost(node.counts.cost);
                     ratchet::add(&mut sums.costs, ModelLabels(name()), cost);
                 }

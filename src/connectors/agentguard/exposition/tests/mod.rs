@@ -7,7 +7,7 @@ use super::super::{AgentGuardConfig, AgentGuardConnector, Random, metrics};
 use super::labels::connection_type;
 use super::*;
 use crate::base::sync::{self, AtomicU64};
-use crate::graph::Counts;
+use crate::graph::{Counts, Expired};
 use crate::guard::Ticker;
 use crate::guard::{Settler, Worker};
 use crate::otlp::semconv;
@@ -108,6 +108,14 @@ impl Scene {
         let core = &self.connector.core;
         let changes = self.settler.collect(core.now());
         core.guard.tick(&mut self.ticker, [&changes]);
+    }
+
+    /// As the tick's thread does; says what left the graph.
+    fn age(&mut self) -> Expired {
+        let settler = &mut self.settler;
+        let ask = |candidates| Some(settler.forget(&candidates));
+        let expired = self.connector.core.guard.age(&mut self.ticker, ask);
+        expired.unwrap_or_default()
     }
 
     fn text(&self, format: Format) -> String {
@@ -569,4 +577,51 @@ proptest! {
             }
         }
     }
+}
+
+/// R-GRA-3, D4: what nobody sees for a day leaves the graph, and no counter falls, starts anew or doubles.
+#[test]
+fn counters_go_on_when_what_they_count_ages_out_and_comes_back() {
+    let mut scene = Scene::new(&AgentGuardConfig::default());
+    let mut shown = Samples::new();
+    for time in 1..4_u32 {
+        for single in singles(ADK).iter().chain(&singles(PYDANTIC)) {
+            scene.send(single);
+        }
+        scene.tick();
+        let _first = scene.samples();
+        let sums = calls(&scene.samples());
+        if time == 1 {
+            shown = sums;
+            assert!(shown.len() > 10);
+        } else {
+            assert_eq!(sums.len(), shown.len());
+            for (series, once) in &shown {
+                assert_eq!(sums[series], once * f64::from(time), "{series}");
+            }
+        }
+        let before = counters(&scene.samples());
+        let graph = &scene.connector.published().graph;
+        let there = (graph.nodes().len() as u64, graph.edges().len() as u64);
+        let mut expired = Expired::default();
+        for _ in 0..27 * 60 {
+            scene.pass(Duration::from_secs(60));
+            scene.tick();
+            let now = scene.age();
+            expired.nodes += now.nodes;
+            expired.edges += now.edges;
+        }
+        let graph = &scene.connector.published().graph;
+        assert!(graph.nodes().is_empty() && graph.edges().is_empty());
+        assert_eq!((expired.nodes, expired.edges), there, "all, once");
+        assert_eq!(counters(&scene.samples()), before);
+    }
+}
+
+/// Everything but what is a state of the moment.
+fn counters(samples: &Samples) -> Samples {
+    let of = samples
+        .iter()
+        .filter(|(series, _)| series.contains("_total{") || series.contains("_seconds_"));
+    of.map(|(series, value)| (series.clone(), *value)).collect()
 }
