@@ -5,13 +5,13 @@
 
 use crate::base::NodeId;
 use crate::graph::counts::Counts;
-use crate::graph::entry::{Counted, CountedCall, Entry, NONE, Slot, Standing};
+use crate::graph::entry::{Call, Counted, CountedCall, Entry, NONE, Slot, Standing};
 use crate::graph::latency;
 use crate::graph::ledger::Alias;
 use crate::graph::reading::{self, Reading};
 use crate::graph::shard::Shard;
 use crate::graph::window::{Bucket, Cell};
-use crate::scan::{Flags, NO_NODE, Outcome, Role};
+use crate::scan::{Flags, NO_NODE, Outcome, Role, Sighting};
 
 impl Shard {
     /// Tells the client's span that a server's span answers it, and the one that it answered until now that it does not.
@@ -42,10 +42,10 @@ impl Shard {
     fn partner(&self, slot: Slot) -> Slot {
         let entry = self.table.entry(slot);
         let via = entry.context.via;
-        if entry.is_present && entry.seen.role == Role::Model {
+        if entry.seen.role == Role::Model {
             return entry.context.step;
         }
-        if via == NONE || via == slot || !entry.is_present {
+        if via == NONE || via == slot {
             return NONE;
         }
         let is_pair = match entry.seen.role {
@@ -144,7 +144,8 @@ impl Shard {
             Counted::Alias(alias) => return self.ledger.add_alias(alias, sign),
             Counted::Call(call) => call,
         };
-        let posted = Posted::of(entry, &call, sign);
+        let told = (entry.seen.role == Role::Model).then(|| self.call(slot));
+        let posted = Posted::of(entry, &call, told, sign);
         for edge in [call.edge, call.onward] {
             if edge != NONE {
                 self.ledger.add_to_edge(edge, &posted);
@@ -162,13 +163,24 @@ impl Shard {
     /// Which edge and node a span counts for (`span-conventions` §5).
     fn read(&self, slot: Slot) -> Reading {
         let entry = self.table.entry(slot);
-        reading::of(entry, slot, self.is_inner_model(slot), |at| self.seen(at))
+        let tells = entry.seen.role == Role::Model && !self.is_inner_model(slot);
+        let model = tells.then(|| self.call(slot).node);
+        reading::of(entry, slot, model, |at| self.seen(at))
+    }
+
+    /// The call of which a model's span tells, with what those inside it say.
+    pub(super) fn call(&self, slot: Slot) -> Call {
+        let told = self.table.links(slot).has_call;
+        let told = told.then(|| self.table.call(slot)).flatten();
+        told.unwrap_or_else(|| Call::of(self.seen(slot), 0))
     }
 }
 
 /// What a span adds to a row of the ledger, or takes back.
 pub(super) struct Posted<'e> {
-    entry: &'e Entry,
+    seen: &'e Sighting,
+    /// Of a model's span: whose tokens and cost count.
+    told: Option<Call>,
     pub(super) sign: i64,
     sum: Sum,
 }
@@ -188,7 +200,7 @@ enum Sum {
 }
 
 impl<'e> Posted<'e> {
-    fn of(entry: &'e Entry, call: &CountedCall, sign: i64) -> Posted<'e> {
+    fn of(entry: &'e Entry, call: &CountedCall, told: Option<Call>, sign: i64) -> Posted<'e> {
         let seen = &entry.seen;
         let sum = if call.is_marginal || seen.role == Role::Declare {
             Sum::Declared
@@ -205,7 +217,12 @@ impl<'e> Posted<'e> {
                 cell: Cell::of_call(call.outcome, octave, sign),
             }
         };
-        Posted { entry, sign, sum }
+        Posted {
+            seen,
+            told,
+            sign,
+            sum,
+        }
     }
 
     /// When a call ended, and what it adds there; nothing of what is no call.
@@ -240,9 +257,8 @@ impl<'e> Posted<'e> {
         counts.outcomes[outcome as usize] += sign;
         counts.latency.add_to(octave, sign);
         counts.duration_ns = counts.duration_ns.saturating_add(sign * lasted);
-        let seen = &self.entry.seen;
-        if seen.role == Role::Model {
-            let call = &self.entry.call;
+        let seen = self.seen;
+        if let Some(call) = &self.told {
             counts.tokens_in += sign * i64::from(call.tokens_in);
             let cost = i64::try_from(call.cost).unwrap_or(i64::MAX);
             counts.cost = counts.cost.saturating_add(sign * cost);

@@ -24,15 +24,15 @@ pub(super) enum Reading {
     Alias(Alias),
 }
 
-/// Reads the span at `slot`; `at` shows other spans. `is_inner` says that another model span around it tells of the same
-/// call (E-40).
+/// Reads the span at `slot`, which has come; `at` shows other spans. `model` is the node of the call of which a model's span
+/// tells, unless another around it tells of it (E-40).
 pub(super) fn of<'t>(
     entry: &Entry,
     slot: Slot,
-    is_inner: bool,
+    model: Option<NodeId>,
     at: impl Fn(Slot) -> &'t Sighting,
 ) -> Reading {
-    if !entry.is_present || entry.is_twin {
+    if entry.is_twin {
         return Reading::Nothing;
     }
     let (seen, context) = (&entry.seen, &entry.context);
@@ -43,8 +43,7 @@ pub(super) fn of<'t>(
         Role::Handoff => handoff(entry),
         _ if !seen.bears_node() => Reading::Nothing,
         Role::Declare => Reading::Declared,
-        Role::Model if is_inner => Reading::Nothing,
-        Role::Model => call(entry.call.node, seen, context),
+        Role::Model => model.map_or(Reading::Nothing, |node| call(node, seen, context)),
         Role::Actor if entry.is_default_wrapper() || entry.is_served_tool() => Reading::Nothing,
         Role::Leaf if entry.is_carried(slot, &at) && is_part(seen, at(context.via)) => {
             Reading::Nothing

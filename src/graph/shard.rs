@@ -19,7 +19,7 @@
 
 use crate::base::{EdgeId, Nanos, NodeId, SpanId, TraceId};
 use crate::graph::counts::Counts;
-use crate::graph::entry::{Context, Entry, NONE, Slot, Standing};
+use crate::graph::entry::{Call, Context, NONE, Slot, Standing};
 use crate::graph::interner::Interner;
 use crate::graph::ledger::{Alias, Differences, Ledger};
 use crate::graph::table::{Shelf, SpanTable};
@@ -28,6 +28,7 @@ use crate::graph::turns;
 use crate::graph::window::{Bucket, Cell};
 use crate::scan::{NO_NODE, Role, Sighting};
 use std::collections::VecDeque;
+use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,6 +113,7 @@ pub struct Shard {
     pub(super) stirred: Vec<(Slot, TraceId)>,
     // work in hand, kept for its memory
     to_settle: Vec<Slot>,
+    to_remove: Vec<Slot>,
     /// Steps that became agents, or ceased to be, whose children are to be looked at.
     pub(super) woken: Vec<Slot>,
 }
@@ -127,8 +129,25 @@ impl Shard {
             stats: ShardStats::default(),
             unanswered: VecDeque::new(),
             to_settle: Vec::new(),
+            to_remove: Vec::new(),
             woken: Vec::new(),
             stirred: Vec::new(),
+        }
+    }
+
+    /// Makes ready for sightings that are to be paired now: makes room, and has fetched what they will need side by side. They
+    /// come to the same without.
+    pub fn prepare(&mut self, batch: &[Sighting]) {
+        let wanted = 2 * batch.len();
+        // a small table would lose too much of what it has
+        if wanted <= self.table.capacity() / 16 {
+            self.make_room(wanted);
+        }
+        self.table.fetch(batch);
+        if self.unanswered.len() + batch.len() > self.settings.spans {
+            for (_, slot, span) in self.unanswered.iter().take(batch.len()) {
+                black_box(self.table.holds(*slot, *span));
+            }
         }
     }
 
@@ -140,15 +159,15 @@ impl Shard {
         }
         let trace = self.table.trace_of(seen.trace);
         let slot = match self.table.find(trace, seen.span) {
-            Some(slot) if self.table.entry(slot).is_present => {
+            Some(slot) if self.table.links(slot).is_present => {
                 self.stats.duplicates += 1;
                 return;
             }
             Some(slot) => {
-                self.table.entry_mut(slot).arrive(*seen);
+                self.table.arrive(slot, seen);
                 slot
             }
-            None => self.table.insert(trace, Entry::present(*seen)),
+            None => self.table.insert(trace, seen),
         };
         // until it is settled it waits
         self.note_waiting(slot, true);
@@ -158,13 +177,12 @@ impl Shard {
             let parent = self
                 .table
                 .find(trace, seen.parent)
-                .unwrap_or_else(|| self.table.insert(trace, Entry::placeholder(seen)));
+                .unwrap_or_else(|| self.table.insert_placeholder(trace, seen));
             self.table.adopt(parent, slot);
         }
         if seen.role == Role::Handoff && !seen.bears_node() {
             self.stats.unresolved_handoffs += 1;
         }
-        self.table.entry_mut(slot).context = Context::MISSING;
         self.settle(slot, true);
         self.table.trace_mut(trace).last = now.0;
         turns::note(self.table.trace_mut(trace), seen);
@@ -193,7 +211,7 @@ impl Shard {
 
     /// Puts a span's trace where it belongs among the open and the closed ones.
     fn file(&mut self, slot: Slot) {
-        let at = self.table.entry(slot).trace;
+        let at = self.table.links(slot).trace;
         let trace = self.table.trace(at);
         let is_closed = trace.waiting == 0 && trace.has_root;
         self.table.renew(
@@ -228,9 +246,9 @@ impl Shard {
             if context == self.table.entry(slot).context && !is_forced {
                 continue;
             }
-            let before = self.below(slot);
+            let before = (!is_forced).then(|| self.below(slot));
             self.put(slot, context);
-            if is_forced || before != self.below(slot) {
+            if before.is_none_or(|before| before != self.below(slot)) {
                 self.table.push_children(slot, &mut to_settle);
             }
             while let Some(step) = self.woken.pop() {
@@ -242,13 +260,21 @@ impl Shard {
     }
 
     fn context(&self, slot: Slot) -> Context {
-        match self.table.entry(slot).parent {
+        match self.table.links(slot).parent {
             NONE => Context::ROOT,
             parent => self.below(parent),
         }
     }
 
     fn below(&self, slot: Slot) -> Context {
+        let links = self.table.links(slot);
+        if !links.is_present {
+            return if links.is_given_up {
+                Context::ORPHANED
+            } else {
+                Context::MISSING
+            };
+        }
         self.table.entry(slot).below(slot, |at| self.seen(at))
     }
 
@@ -267,9 +293,9 @@ impl Shard {
         self.table.entry_mut(slot).context = context;
         if !waits && self.is_inner_model(slot) {
             self.take_back(context.model);
-            let inner = *self.table.entry(slot);
-            let outer = self.table.entry_mut(context.model);
-            outer.call = outer.call.merged(&inner);
+            let inner = Call::of(self.seen(slot), context.depth);
+            let merged = self.call(context.model).merged(&inner);
+            self.table.note_call(context.model, merged);
             self.count(context.model);
         }
         self.pair_up(slot);
@@ -277,7 +303,7 @@ impl Shard {
     }
 
     fn note_waiting(&mut self, slot: Slot, waits: bool) {
-        let trace = self.table.entry(slot).trace;
+        let trace = self.table.links(slot).trace;
         let trace = self.table.trace_mut(trace);
         if waits {
             trace.waiting += 1;
@@ -300,38 +326,38 @@ impl Shard {
     fn give_up(&mut self, trace: Slot) {
         let mut slot = self.table.trace(trace).first;
         while slot != NONE {
-            let entry = self.table.entry_mut(slot);
-            let next = entry.next_in_trace;
-            if !entry.is_present && !entry.is_given_up {
-                entry.is_given_up = true;
+            let links = self.table.links_mut(slot);
+            let next = links.next_in_trace;
+            if !links.is_present && !links.is_given_up {
+                links.is_given_up = true;
                 self.stats.given_up += 1;
-                let mut child = self.table.entry(slot).first_child;
-                while child != NONE {
-                    self.settle(child, false);
-                    child = self.table.entry(child).next_sibling;
-                }
+                self.settle_children(slot);
             }
             slot = next;
         }
         // what waits still is its own ancestor
         let mut slot = self.table.trace(trace).first;
         while slot != NONE && self.table.trace(trace).waiting > 0 {
-            let entry = self.table.entry(slot);
-            let next = entry.next_in_trace;
-            if entry.is_present && entry.context.standing == Standing::Waiting {
+            let links = self.table.links(slot);
+            let next = links.next_in_trace;
+            if links.is_present && self.table.entry(slot).context.standing == Standing::Waiting {
                 self.put(slot, Context::ORPHANED);
             }
             slot = next;
         }
         while let Some(step) = self.woken.pop() {
-            let mut child = self.table.entry(step).first_child;
-            while child != NONE {
-                self.settle(child, false);
-                child = self.table.entry(child).next_sibling;
-            }
+            self.settle_children(step);
         }
         self.stir(trace);
         self.table.renew(trace, Shelf::Closed);
+    }
+
+    fn settle_children(&mut self, slot: Slot) {
+        let mut child = self.table.links(slot).first_child;
+        while child != NONE {
+            self.settle(child, false);
+            child = self.table.links(child).next_sibling;
+        }
     }
 
     /// Lets time pass: gives up what waited too long, forgets what is too old.
@@ -350,7 +376,7 @@ impl Shard {
         while let Some(trace) = self.table.oldest(Shelf::Closed)
             && is_due(self.table.trace(trace).last, self.settings.t_keep)
         {
-            self.stats.expired += self.table.remove_trace(trace) as u64;
+            self.stats.expired += self.remove(&[trace]);
         }
     }
 
@@ -370,7 +396,7 @@ impl Shard {
     /// Makes room. A trace that had nothing to give is not looked at again before its next span.
     fn evict(&mut self) {
         if let Some(trace) = self.table.oldest(Shelf::Closed) {
-            self.stats.evicted_closed += self.table.remove_trace(trace) as u64;
+            self.stats.evicted_closed += self.remove(&[trace]);
             return;
         }
         while let Some(trace) = self.table.oldest(Shelf::Open) {
@@ -383,8 +409,28 @@ impl Shard {
         }
         if let Some(trace) = self.table.oldest(Shelf::Stuck) {
             self.give_up(trace);
-            self.stats.evicted_waiting += self.table.remove_trace(trace) as u64;
+            self.stats.evicted_waiting += self.remove(&[trace]);
         }
+    }
+
+    /// Makes room as far as traces that are closed have it.
+    fn make_room(&mut self, wanted: usize) {
+        let mut traces = std::mem::take(&mut self.to_remove);
+        while self.table.room() < wanted {
+            let missing = wanted - self.table.room();
+            self.table.oldest_with(Shelf::Closed, missing, &mut traces);
+            if traces.is_empty() {
+                break;
+            }
+            self.stats.evicted_closed += self.remove(&traces);
+            traces.clear();
+        }
+        self.to_remove = traces;
+    }
+
+    /// Takes out traces; answers how many entries they had.
+    fn remove(&mut self, traces: &[Slot]) -> u64 {
+        self.table.remove_traces(traces) as u64
     }
 
     /// Takes settled spans without children out of an open trace, oldest first.
@@ -392,15 +438,15 @@ impl Shard {
         let mut freed = 0;
         for _ in 0..LOOKS {
             let slot = self.table.trace(trace).first;
-            let entry = self.table.entry(slot);
-            let may_go = entry.is_present
-                && entry.first_child == NONE
-                && entry.context.standing != Standing::Waiting;
+            let links = *self.table.links(slot);
+            let may_go = links.is_present
+                && links.first_child == NONE
+                && self.table.entry(slot).context.standing != Standing::Waiting;
             if !may_go {
                 self.table.rotate(trace);
                 continue;
             }
-            let is_last = entry.next_in_trace == NONE;
+            let is_last = links.next_in_trace == NONE;
             let before = self.table.len();
             self.table.remove_leaf(slot);
             freed += (before - self.table.len()) as u64;

@@ -1,29 +1,41 @@
 //! The span table: spans by id, as trees, chained by trace.
 //!
 //! ```text
-//! hash(trace) ─▶ bucket ─▶ trace slot ─▶ chain of its entries            lists of traces, oldest first:
-//! hash(trace slot, span) ─▶ bucket ─▶ entry ─▶ parent, children          open · stuck · closed ([`Shelf`])
+//! hash(trace) ─▶ index ─▶ trace slot ─▶ chain of its entries             lists of traces, oldest first:
+//! hash(trace, span) ─▶ index ─▶ slot ─▶ links: parent, children          open · stuck · closed ([`Shelf`])
+//!                                  └─▶ entry: what the span said
 //! ```
 //!
-//! A parent that has not come is an entry too, a *placeholder*: its children hang on it and are found when it comes.
+//! A parent that has not come has a slot too, a *placeholder*: its children hang on it and are found when it comes. It has
+//! links and no entry.
 //!
-//! **Bounds.** `capacity` entries, and as many traces. Memory is reserved at start and touched when used; slots that were
+//! A full table lies in no cache, and what a span costs is the lines that have to be fetched for it. So a slot's links are
+//! one line beside the rest, whole traces are taken out without a look at their entries, and what a batch of spans will need
+//! is asked for at once (`SpanTable::fetch`), so that it is fetched side by side.
+//!
+//! **Bounds.** `capacity` slots, and as many traces. Memory is reserved at start and touched when used; slots that were
 //! given back are used first.
 //! **Invariants.** Every entry is in exactly one trace's chain and in its parent's list of children; a trace without
 //! entries does not exist; a placeholder without children does not exist. `SpanTable::check` says so in tests.
 //! **Not here.** What a span means (`shard`), when a trace is old (time is an argument).
 
 use crate::base::{SpanId, TraceId};
-use crate::graph::entry::{Entry, NONE, Slot};
-use crate::scan::hash;
+use crate::graph::entry::{Call, Entry, NONE, Slot};
+use crate::graph::index::Index;
+use crate::scan::{Sighting, hash};
+use hashbrown::HashTable;
+use std::hint::black_box;
 
 /// A trace's chain and where it stands in the lists.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Trace {
     pub(crate) id: TraceId,
-    next_in_bucket: Slot,
+    /// Of its id; its spans' begin with it.
+    hash: u64,
     pub(crate) first: Slot,
     end: Slot,
+    /// Entries in the chain.
+    pub(crate) len: u32,
     /// Entries of which the source is not known yet.
     pub(crate) waiting: u32,
     pub(crate) has_root: bool,
@@ -40,6 +52,29 @@ pub(crate) struct Trace {
     pub(crate) shelf: Shelf,
     older: Slot,
     newer: Slot,
+}
+
+/// How a span's slot hangs together with others: one line of the cache.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub(crate) struct Links {
+    pub(crate) span: SpanId,
+    hash: u32,
+    pub(crate) trace: Slot,
+    pub(crate) parent: Slot,
+    pub(crate) first_child: Slot,
+    previous_sibling: Slot,
+    pub(crate) next_sibling: Slot,
+    previous_in_trace: Slot,
+    pub(crate) next_in_trace: Slot,
+    /// The span has come, and its entry is there. Of a slot that was given back it has not.
+    pub(crate) is_present: bool,
+    /// A placeholder that is not waited for any more.
+    pub(crate) is_given_up: bool,
+    /// It is noted to be counted when the tick asks.
+    pub(crate) is_deferred: bool,
+    /// Other spans tell of its call.
+    pub(crate) has_call: bool,
 }
 
 /// On which list a trace stands.
@@ -68,34 +103,52 @@ const EMPTY: List = List {
 pub(crate) struct SpanTable {
     seed: u64,
     capacity: usize,
-    /// First entry by hash, plus one; 0 is none, so that untouched pages cost nothing.
-    span_buckets: Vec<u32>,
-    trace_buckets: Vec<u32>,
+    by_span: Index,
+    by_trace: Index,
+    links: Vec<Links>,
+    /// By slot, as the links.
     entries: Vec<Entry>,
-    free_entries: Vec<Slot>,
+    /// Of the spans that say so in their links: the calls of which others tell too.
+    calls: HashTable<(Slot, Call)>,
+    /// Slots that were given back, the last one first.
+    free: Vec<Slot>,
     traces: Vec<Trace>,
     free_traces: Vec<Slot>,
     lists: [List; 3],
     // spans come trace by trace
     recent: Option<(TraceId, Slot)>,
+    // work in hand, kept for its memory
+    cursors: Vec<Slot>,
+    doomed: Vec<(u32, Slot)>,
 }
+
+/// How many traces are taken out side by side.
+pub(crate) const ABREAST: usize = 16;
 
 impl SpanTable {
     pub(crate) fn new(capacity: usize, seed: u64) -> Self {
         let capacity = capacity.clamp(16, (NONE - 1) as usize);
-        let buckets = capacity.next_power_of_two();
         SpanTable {
             seed,
             capacity,
-            span_buckets: vec![0; buckets],
-            trace_buckets: vec![0; buckets],
+            by_span: Index::new(capacity),
+            by_trace: Index::new(capacity),
+            links: Vec::with_capacity(capacity),
             entries: Vec::with_capacity(capacity),
-            free_entries: Vec::new(),
+            calls: HashTable::new(),
+            free: Vec::new(),
             traces: Vec::with_capacity(capacity),
             free_traces: Vec::new(),
             lists: [EMPTY; 3],
             recent: None,
+            cursors: Vec::new(),
+            doomed: Vec::new(),
         }
+    }
+
+    /// How many entries there is room for in all.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// How many entries fit in still.
@@ -105,9 +158,18 @@ impl SpanTable {
 
     /// Entries in use, placeholders among them.
     pub(crate) fn len(&self) -> usize {
-        self.entries.len() - self.free_entries.len()
+        self.links.len() - self.free.len()
     }
 
+    pub(crate) fn links(&self, slot: Slot) -> &Links {
+        &self.links[slot as usize]
+    }
+
+    pub(crate) fn links_mut(&mut self, slot: Slot) -> &mut Links {
+        &mut self.links[slot as usize]
+    }
+
+    /// What a span that has come said; of a placeholder, nothing that means anything.
     pub(crate) fn entry(&self, slot: Slot) -> &Entry {
         &self.entries[slot as usize]
     }
@@ -124,32 +186,22 @@ impl SpanTable {
         &mut self.traces[slot as usize]
     }
 
-    fn span_bucket(&self, trace: Slot, span: SpanId) -> usize {
-        let hash = hash::word(self.seed ^ u64::from(trace), u64::from_le_bytes(span.0));
-        hash as usize & (self.span_buckets.len() - 1)
-    }
-
-    fn trace_bucket(&self, id: TraceId) -> usize {
-        hash::bytes(self.seed, &id.0) as usize & (self.trace_buckets.len() - 1)
+    fn trace_hash(&self, id: TraceId) -> u64 {
+        hash::bytes(self.seed, &id.0)
     }
 
     pub(crate) fn find(&self, trace: Slot, span: SpanId) -> Option<Slot> {
-        let mut link = self.span_buckets[self.span_bucket(trace, span)];
-        while link != 0 {
-            let slot = link - 1;
-            let entry = self.entry(slot);
-            if entry.seen.span == span && entry.trace == trace {
-                return Some(slot);
-            }
-            link = entry.next_in_bucket;
-        }
-        None
+        let hash = hash_of(self.trace(trace).hash, span);
+        self.by_span.find(hash, |slot| {
+            let links = self.links(slot);
+            links.span == span && links.trace == trace
+        })
     }
 
     /// Whether this span is still in its place.
     pub(crate) fn holds(&self, slot: Slot, span: SpanId) -> bool {
-        let entry = self.entry(slot);
-        entry.seen.span == span && entry.is_present && self.find(entry.trace, span) == Some(slot)
+        let links = self.links(slot);
+        links.span == span && links.is_present
     }
 
     pub(crate) fn find_trace(&mut self, id: TraceId) -> Option<Slot> {
@@ -158,17 +210,14 @@ impl SpanTable {
         {
             return Some(slot);
         }
-        let mut link = self.trace_buckets[self.trace_bucket(id)];
-        while link != 0 {
-            let slot = link - 1;
-            let trace = self.trace(slot);
-            if trace.id == id {
-                self.recent = Some((id, slot));
-                return Some(slot);
-            }
-            link = trace.next_in_bucket;
-        }
-        None
+        let slot = self.trace_at(id, self.trace_hash(id))?;
+        self.recent = Some((id, slot));
+        Some(slot)
+    }
+
+    fn trace_at(&self, id: TraceId, hash: u64) -> Option<Slot> {
+        self.by_trace
+            .find((hash >> 32) as u32, |slot| self.trace(slot).id == id)
     }
 
     /// The slot of a trace, new if need be. A new one must get an entry at once.
@@ -176,12 +225,13 @@ impl SpanTable {
         if let Some(slot) = self.find_trace(id) {
             return slot;
         }
-        let bucket = self.trace_bucket(id);
+        let hash = self.trace_hash(id);
         let trace = Trace {
             id,
-            next_in_bucket: self.trace_buckets[bucket],
+            hash,
             first: NONE,
             end: NONE,
+            len: 0,
             waiting: 0,
             has_root: false,
             has_handoffs: false,
@@ -194,65 +244,101 @@ impl SpanTable {
             newer: NONE,
         };
         let slot = place(&mut self.traces, &mut self.free_traces, trace);
-        self.trace_buckets[bucket] = slot + 1;
+        self.by_trace.insert((hash >> 32) as u32, slot);
         self.append(slot, Shelf::Open);
         self.recent = Some((id, slot));
         slot
     }
 
-    /// Adds an entry to its trace. There must be room.
-    pub(crate) fn insert(&mut self, trace: Slot, mut entry: Entry) -> Slot {
-        let bucket = self.span_bucket(trace, entry.seen.span);
-        entry.trace = trace;
-        entry.next_in_bucket = self.span_buckets[bucket];
-        let slot = place(&mut self.entries, &mut self.free_entries, entry);
-        self.span_buckets[bucket] = slot + 1;
+    /// Adds a span to its trace. There must be room.
+    pub(crate) fn insert(&mut self, trace: Slot, seen: &Sighting) -> Slot {
+        let slot = self.insert_links(trace, seen.span, seen);
+        self.arrive(slot, seen);
+        slot
+    }
+
+    /// The place of a child's parent that has not come. There must be room.
+    pub(crate) fn insert_placeholder(&mut self, trace: Slot, child: &Sighting) -> Slot {
+        self.insert_links(trace, child.parent, child)
+    }
+
+    /// Links for a span; `any` fills an entry that was never used.
+    fn insert_links(&mut self, trace: Slot, span: SpanId, any: &Sighting) -> Slot {
+        let hash = hash_of(self.trace(trace).hash, span);
+        let links = Links {
+            span,
+            hash,
+            trace,
+            parent: NONE,
+            first_child: NONE,
+            previous_sibling: NONE,
+            next_sibling: NONE,
+            previous_in_trace: NONE,
+            next_in_trace: NONE,
+            is_present: false,
+            is_given_up: false,
+            is_deferred: false,
+            has_call: false,
+        };
+        let slot = place(&mut self.links, &mut self.free, links);
+        if self.entries.len() < self.links.len() {
+            self.entries.push(Entry::new(any));
+        }
+        self.by_span.insert(hash, slot);
         self.chain(trace, slot);
         slot
     }
 
+    /// A span comes to its place.
+    pub(crate) fn arrive(&mut self, slot: Slot, seen: &Sighting) {
+        *self.entry_mut(slot) = Entry::new(seen);
+        let links = self.links_mut(slot);
+        links.is_present = true;
+        links.is_given_up = false;
+    }
+
     /// Hangs an entry under a parent.
     pub(crate) fn adopt(&mut self, parent: Slot, child: Slot) {
-        let first = std::mem::replace(&mut self.entry_mut(parent).first_child, child);
+        let first = std::mem::replace(&mut self.links_mut(parent).first_child, child);
         if first != NONE {
-            self.entry_mut(first).previous_sibling = child;
+            self.links_mut(first).previous_sibling = child;
         }
-        let entry = self.entry_mut(child);
-        entry.parent = parent;
-        entry.previous_sibling = NONE;
-        entry.next_sibling = first;
+        let links = self.links_mut(child);
+        links.parent = parent;
+        links.previous_sibling = NONE;
+        links.next_sibling = first;
     }
 
     /// Adds the children of an entry to a list.
     pub(crate) fn push_children(&self, slot: Slot, list: &mut Vec<Slot>) {
-        let mut child = self.entry(slot).first_child;
+        let mut child = self.links(slot).first_child;
         while child != NONE {
             list.push(child);
-            child = self.entry(child).next_sibling;
+            child = self.links(child).next_sibling;
         }
     }
 
     /// Takes an entry from under its parent, and the parent out if that is a placeholder for it alone.
     pub(crate) fn leave(&mut self, slot: Slot) {
-        let Entry {
+        let Links {
             parent,
             previous_sibling,
             next_sibling,
             ..
-        } = *self.entry(slot);
+        } = *self.links(slot);
         if parent == NONE {
             return;
         }
         if next_sibling != NONE {
-            self.entry_mut(next_sibling).previous_sibling = previous_sibling;
+            self.links_mut(next_sibling).previous_sibling = previous_sibling;
         }
         if previous_sibling == NONE {
-            self.entry_mut(parent).first_child = next_sibling;
+            self.links_mut(parent).first_child = next_sibling;
         } else {
-            self.entry_mut(previous_sibling).next_sibling = next_sibling;
+            self.links_mut(previous_sibling).next_sibling = next_sibling;
         }
-        self.entry_mut(slot).parent = NONE;
-        let above = self.entry(parent);
+        self.links_mut(slot).parent = NONE;
+        let above = self.links(parent);
         if !above.is_present && above.first_child == NONE {
             self.release(parent);
         }
@@ -264,66 +350,109 @@ impl SpanTable {
         self.release(slot);
     }
 
-    /// Takes out a trace with all its entries; answers how many there were.
-    pub(crate) fn remove_trace(&mut self, trace: Slot) -> usize {
-        let mut count = 0;
-        let mut next = self.trace(trace).first;
-        while next != NONE {
-            let slot = next;
-            next = self.entry(slot).next_in_trace;
-            self.release(slot); // the last one takes the trace with it
-            count += 1;
+    /// Takes out traces with all their entries, no trace twice; answers how many entries there were.
+    pub(crate) fn remove_traces(&mut self, traces: &[Slot]) -> usize {
+        let mut cursors = std::mem::take(&mut self.cursors);
+        let mut doomed = std::mem::take(&mut self.doomed);
+        for traces in traces.chunks(ABREAST) {
+            cursors.extend(traces.iter().map(|trace| self.trace(*trace).first));
+            while !cursors.is_empty() {
+                cursors.retain_mut(|slot| {
+                    let links = self.links(*slot);
+                    doomed.push((links.hash, *slot));
+                    *slot = links.next_in_trace;
+                    *slot != NONE
+                });
+            }
         }
+        for (hash, _) in &doomed {
+            black_box(self.by_span.at_home(*hash));
+        }
+        for (hash, slot) in &doomed {
+            self.by_span.remove(*hash, *slot);
+            self.free_slot(*slot);
+        }
+        for trace in traces {
+            self.release_trace(*trace);
+        }
+        let count = doomed.len();
+        doomed.clear();
+        (self.cursors, self.doomed) = (cursors, doomed);
         count
     }
 
-    /// Takes an entry out of its bucket and its chain, whoever hangs on it.
-    fn release(&mut self, slot: Slot) {
-        let Entry {
-            trace,
-            next_in_bucket,
-            ..
-        } = *self.entry(slot);
-        let bucket = self.span_bucket(trace, self.entry(slot).seen.span);
-        if self.span_buckets[bucket] == slot + 1 {
-            self.span_buckets[bucket] = next_in_bucket;
-        } else {
-            let mut at = self.span_buckets[bucket];
-            while at != 0 {
-                let entry = self.entry_mut(at - 1);
-                if entry.next_in_bucket == slot + 1 {
-                    entry.next_in_bucket = next_in_bucket;
-                    break;
-                }
-                at = entry.next_in_bucket;
-            }
+    /// Of a span with a call: that call.
+    pub(crate) fn call(&self, slot: Slot) -> Option<Call> {
+        let known = self.calls.find(self.call_hash(slot), |(at, _)| *at == slot);
+        known.map(|(_, call)| *call)
+    }
+
+    /// Notes the call of a span and of those inside it.
+    pub(crate) fn note_call(&mut self, slot: Slot, call: Call) {
+        let seed = self.seed;
+        self.links_mut(slot).has_call = true;
+        self.calls
+            .entry(
+                self.call_hash(slot),
+                |(at, _)| *at == slot,
+                |(at, _)| hash::word(seed, u64::from(*at)),
+            )
+            .insert((slot, call));
+    }
+
+    fn forget_call(&mut self, slot: Slot) {
+        if let Ok(call) = self
+            .calls
+            .find_entry(self.call_hash(slot), |(at, _)| *at == slot)
+        {
+            call.remove();
         }
+    }
+
+    fn call_hash(&self, slot: Slot) -> u64 {
+        hash::word(self.seed, u64::from(slot))
+    }
+
+    fn free_slot(&mut self, slot: Slot) {
+        if self.links(slot).has_call {
+            self.forget_call(slot);
+        }
+        let links = self.links_mut(slot);
+        links.is_present = false;
+        links.is_deferred = false;
+        self.free.push(slot);
+    }
+
+    /// Takes an entry out of the index and its chain, whoever hangs on it.
+    fn release(&mut self, slot: Slot) {
+        let Links { trace, hash, .. } = *self.links(slot);
+        self.by_span.remove(hash, slot);
         self.unchain(slot);
-        self.free_entries.push(slot);
+        self.free_slot(slot);
         if self.trace(trace).first == NONE {
             self.release_trace(trace);
         }
     }
 
+    /// Looks at what a batch of spans will need: their places, their parents', and those that are free. Changes nothing.
+    pub(crate) fn fetch(&self, batch: &[Sighting]) {
+        for seen in batch {
+            let trace = self.trace_hash(seen.trace);
+            let own = self.by_span.at_home(hash_of(trace, seen.span));
+            let parent = self.by_span.at_home(hash_of(trace, seen.parent));
+            black_box((own, parent));
+        }
+        for slot in self.free.iter().rev().take(2 * batch.len()) {
+            black_box((self.links(*slot).span, self.entry(*slot).fetch()));
+        }
+    }
+
     fn release_trace(&mut self, slot: Slot) {
         self.detach(slot);
-        let Trace {
-            id, next_in_bucket, ..
-        } = *self.trace(slot);
-        let bucket = self.trace_bucket(id);
-        if self.trace_buckets[bucket] == slot + 1 {
-            self.trace_buckets[bucket] = next_in_bucket;
-        } else {
-            let mut at = self.trace_buckets[bucket];
-            while at != 0 {
-                let trace = self.trace_mut(at - 1);
-                if trace.next_in_bucket == slot + 1 {
-                    trace.next_in_bucket = next_in_bucket;
-                    break;
-                }
-                at = trace.next_in_bucket;
-            }
-        }
+        let trace = self.trace_mut(slot);
+        trace.first = NONE;
+        let hash = trace.hash;
+        self.by_trace.remove((hash >> 32) as u32, slot);
         self.recent = None;
         self.free_traces.push(slot);
     }
@@ -332,6 +461,18 @@ impl SpanTable {
     pub(crate) fn oldest(&self, shelf: Shelf) -> Option<Slot> {
         let slot = self.lists[shelf as usize].oldest;
         (slot != NONE).then_some(slot)
+    }
+
+    /// The oldest traces of a shelf that have so many entries together, few enough to be taken out side by side.
+    pub(crate) fn oldest_with(&self, shelf: Shelf, entries: usize, found: &mut Vec<Slot>) {
+        let mut slot = self.lists[shelf as usize].oldest;
+        let mut sum = 0;
+        while slot != NONE && sum < entries && found.len() < ABREAST {
+            found.push(slot);
+            let trace = self.trace(slot);
+            sum += trace.len as usize;
+            slot = trace.newer;
+        }
     }
 
     /// Moves a trace to the young end of a shelf.
@@ -383,7 +524,7 @@ impl SpanTable {
     /// Moves the first entry of a trace's chain to its end, for those who walk it in turns.
     pub(crate) fn rotate(&mut self, trace: Slot) {
         let first = self.trace(trace).first;
-        if self.entry(first).next_in_trace == NONE {
+        if self.links(first).next_in_trace == NONE {
             return;
         }
         self.unchain(first);
@@ -392,33 +533,36 @@ impl SpanTable {
 
     /// Puts an entry at the end of a trace's chain.
     fn chain(&mut self, trace: Slot, slot: Slot) {
-        let before = std::mem::replace(&mut self.trace_mut(trace).end, slot);
+        let known = self.trace_mut(trace);
+        known.len += 1;
+        let before = std::mem::replace(&mut known.end, slot);
         if before == NONE {
-            self.trace_mut(trace).first = slot;
+            known.first = slot;
         } else {
-            self.entry_mut(before).next_in_trace = slot;
+            self.links_mut(before).next_in_trace = slot;
         }
-        let entry = self.entry_mut(slot);
-        entry.previous_in_trace = before;
-        entry.next_in_trace = NONE;
+        let links = self.links_mut(slot);
+        links.previous_in_trace = before;
+        links.next_in_trace = NONE;
     }
 
     fn unchain(&mut self, slot: Slot) {
-        let Entry {
+        let Links {
             trace,
             previous_in_trace,
             next_in_trace,
             ..
-        } = *self.entry(slot);
+        } = *self.links(slot);
+        self.trace_mut(trace).len -= 1;
         if next_in_trace == NONE {
             self.trace_mut(trace).end = previous_in_trace;
         } else {
-            self.entry_mut(next_in_trace).previous_in_trace = previous_in_trace;
+            self.links_mut(next_in_trace).previous_in_trace = previous_in_trace;
         }
         if previous_in_trace == NONE {
             self.trace_mut(trace).first = next_in_trace;
         } else {
-            self.entry_mut(previous_in_trace).next_in_trace = next_in_trace;
+            self.links_mut(previous_in_trace).next_in_trace = next_in_trace;
         }
     }
 
@@ -434,21 +578,21 @@ impl SpanTable {
                 assert_ne!(slot, NONE, "a trace without entries");
                 while slot != NONE {
                     chained += 1;
-                    let entry = self.entry(slot);
-                    assert_eq!(entry.trace, trace);
-                    assert_eq!(self.find(trace, entry.seen.span), Some(slot));
+                    let links = self.links(slot);
+                    assert_eq!(links.trace, trace);
+                    assert_eq!(self.find(trace, links.span), Some(slot));
                     assert!(
-                        entry.is_present || entry.first_child != NONE,
+                        links.is_present || links.first_child != NONE,
                         "a placeholder for nobody"
                     );
-                    if entry.parent != NONE {
-                        assert_eq!(self.entry(entry.parent).trace, trace);
-                        let mut child = self.entry(entry.parent).first_child;
+                    if links.parent != NONE {
+                        assert_eq!(self.links(links.parent).trace, trace);
+                        let mut child = self.links(links.parent).first_child;
                         while child != slot {
-                            child = self.entry(child).next_sibling;
+                            child = self.links(child).next_sibling;
                         }
                     }
-                    slot = entry.next_in_trace;
+                    slot = links.next_in_trace;
                 }
                 let newer = self.trace(trace).newer;
                 at = (newer != NONE).then_some(newer);
@@ -456,6 +600,12 @@ impl SpanTable {
         }
         assert_eq!(chained, self.len());
     }
+}
+
+/// The hash of a span, of which its trace's is known.
+#[inline]
+fn hash_of(trace: u64, span: SpanId) -> u32 {
+    (hash::word(trace, u64::from_le_bytes(span.0)) >> 32) as u32
 }
 
 /// Puts a value into a slot that was given back, or into a new one.
