@@ -108,7 +108,7 @@ impl Shard {
         let own = entry.seen.outcome;
         match entry.seen.role {
             Role::Model | Role::Step => return own,
-            Role::Handoff if own == Outcome::Ok => return entry.turn.outcome,
+            Role::Handoff if own == Outcome::Ok => return entry.turn().outcome,
             _ => {}
         }
         if entry.partner != NONE {

@@ -260,8 +260,9 @@ pub(crate) struct Entry {
     pub(crate) counted: Counted,
     /// Of a client's span: who answered. Of a step: the models that it called.
     pub(crate) answers: Answers,
-    /// Of a handoff: who took over.
-    pub(crate) turn: Turn,
+    /// Of a handoff: who took over, and how that ended ([`Entry::turn`]).
+    turn_node: NodeId,
+    turn_outcome: Outcome,
     /// Of a server's span: the client's that it answers. Of a model's: the step that called it.
     pub(crate) partner: Slot,
     /// Of a client's span: nobody answered in time (B-06).
@@ -273,8 +274,8 @@ pub(crate) struct Entry {
 }
 
 const _: () = assert!(
-    size_of::<Entry>() <= 256,
-    "an entry fits four lines of the cache"
+    size_of::<Entry>() <= 192,
+    "an entry fits three lines of the cache"
 );
 
 impl Entry {
@@ -285,12 +286,25 @@ impl Entry {
             context: Context::MISSING,
             counted: Counted::Nothing,
             answers: Answers::default(),
-            turn: Turn::NOBODY,
+            turn_node: Turn::NOBODY.node,
+            turn_outcome: Turn::NOBODY.outcome,
             partner: NONE,
             is_overdue: false,
             is_handed: false,
             is_twin: false,
         }
+    }
+
+    /// What a handoff led to.
+    pub(crate) fn turn(&self) -> Turn {
+        Turn {
+            node: self.turn_node,
+            outcome: self.turn_outcome,
+        }
+    }
+
+    pub(crate) fn set_turn(&mut self, turn: Turn) {
+        (self.turn_node, self.turn_outcome) = (turn.node, turn.outcome);
     }
 
     /// Something from each line of it.

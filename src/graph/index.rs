@@ -39,7 +39,13 @@ impl Index {
         self.places.len() - 1
     }
 
-    /// What stands at a hash's home, if it has that hash. For those who want its line soon.
+    /// Whatever stands at a hash's home, to have its line fetched. Decides nothing, so that many are under way at once.
+    #[inline]
+    pub(crate) fn fetch(&self, hash: u32) -> u64 {
+        self.places[self.home(hash)]
+    }
+
+    /// What stands at a hash's home, if it has that hash: in most cases what is looked for.
     #[inline]
     pub(crate) fn at_home(&self, hash: u32) -> Option<Slot> {
         let place = self.places[self.home(hash)];

@@ -224,7 +224,7 @@ fn handoff(entry: &Entry) -> Reading {
     let to = if seen.bears_node() {
         seen.node
     } else {
-        entry.turn.node
+        entry.turn().node
     };
     if to == NO_NODE || from == to {
         return Reading::Nothing;

@@ -120,6 +120,7 @@ pub(crate) struct SpanTable {
     // work in hand, kept for its memory
     cursors: Vec<Slot>,
     doomed: Vec<(u32, Slot)>,
+    hashes: Vec<(u32, u32, u32)>,
 }
 
 /// How many traces are taken out side by side.
@@ -143,6 +144,7 @@ impl SpanTable {
             recent: None,
             cursors: Vec::new(),
             doomed: Vec::new(),
+            hashes: Vec::new(),
         }
     }
 
@@ -314,6 +316,8 @@ impl SpanTable {
         let mut child = self.links(slot).first_child;
         while child != NONE {
             list.push(child);
+            // while the next is looked for
+            black_box(self.entry(child).fetch());
             child = self.links(child).next_sibling;
         }
     }
@@ -366,7 +370,7 @@ impl SpanTable {
             }
         }
         for (hash, _) in &doomed {
-            black_box(self.by_span.at_home(*hash));
+            black_box(self.by_span.fetch(*hash));
         }
         for (hash, slot) in &doomed {
             self.by_span.remove(*hash, *slot);
@@ -434,17 +438,32 @@ impl SpanTable {
         }
     }
 
-    /// Looks at what a batch of spans will need: their places, their parents', and those that are free. Changes nothing.
-    pub(crate) fn fetch(&self, batch: &[Sighting]) {
+    /// Looks at what a batch of spans will need: their traces, their places, their parents, and slots that are free. Changes
+    /// nothing that is asked for.
+    pub(crate) fn fetch(&mut self, batch: &[Sighting]) {
+        let mut hashes = std::mem::take(&mut self.hashes);
         for seen in batch {
             let trace = self.trace_hash(seen.trace);
-            let own = self.by_span.at_home(hash_of(trace, seen.span));
-            let parent = self.by_span.at_home(hash_of(trace, seen.parent));
-            black_box((own, parent));
+            let (own, parent) = (hash_of(trace, seen.span), hash_of(trace, seen.parent));
+            black_box((self.by_span.fetch(own), self.by_span.fetch(parent)));
+            black_box(self.by_trace.fetch((trace >> 32) as u32));
+            hashes.push(((trace >> 32) as u32, own, parent));
         }
-        for slot in self.free.iter().rev().take(2 * batch.len()) {
+        for slot in self.free.iter().rev().take(batch.len()) {
             black_box((self.links(*slot).span, self.entry(*slot).fetch()));
         }
+        for (trace, own, parent) in hashes.drain(..) {
+            if let Some(slot) = self.by_trace.at_home(trace) {
+                black_box(self.trace(slot).last);
+            }
+            if let Some(slot) = self.by_span.at_home(own) {
+                black_box((self.links(slot).span, self.entry(slot).fetch()));
+            }
+            if let Some(slot) = self.by_span.at_home(parent) {
+                black_box((self.links(slot).span, self.entry(slot).fetch()));
+            }
+        }
+        self.hashes = hashes;
     }
 
     fn release_trace(&mut self, slot: Slot) {

@@ -79,8 +79,8 @@ impl Shard {
                 }
                 None => Turn::NOBODY,
             };
-            if entry.turn != turn {
-                self.recount(handoff.slot, |entry| entry.turn = turn);
+            if entry.turn() != turn {
+                self.recount(handoff.slot, |entry| entry.set_turn(turn));
             }
         }
         for slot in told {
