@@ -13,6 +13,9 @@ use crate::graph::shard::Shard;
 use crate::graph::window::{Bucket, Cell};
 use crate::scan::{Flags, NO_NODE, Outcome, Role, Sighting};
 
+/// How many deferred spans are not worth sifting.
+pub(super) const FEW: usize = 16_384;
+
 impl Shard {
     /// Tells the client's span that a server's span answers it, and the one that it answered until now that it does not.
     pub(super) fn pair_up(&mut self, slot: Slot) {
@@ -63,7 +66,55 @@ impl Shard {
         self.post(slot, counted, -1);
     }
 
+    /// Counts a span where it stands; for now, as provisional, only if it stands there still when the tick asks (B-03).
     pub(super) fn count(&mut self, slot: Slot) {
+        if self.table.entry(slot).context.standing != Standing::Waiting {
+            return self.count_now(slot);
+        }
+        let links = self.table.links_mut(slot);
+        if !std::mem::replace(&mut links.is_deferred, true) {
+            let span = links.span;
+            self.deferred.push((slot, span));
+            if self.deferred.len() >= self.most_deferred {
+                self.sift_deferred();
+            }
+        }
+    }
+
+    /// Drops those that do not wait any more from the list of the deferred.
+    fn sift_deferred(&mut self) {
+        let mut deferred = std::mem::take(&mut self.deferred);
+        deferred.retain(|(slot, span)| {
+            let waits = self.table.holds(*slot, *span)
+                && self.table.links(*slot).is_deferred
+                && self.table.entry(*slot).context.standing == Standing::Waiting;
+            if !waits && self.table.holds(*slot, *span) {
+                self.table.links_mut(*slot).is_deferred = false;
+            }
+            waits
+        });
+        self.most_deferred = 2 * deferred.len() + FEW;
+        self.deferred = deferred;
+    }
+
+    /// Counts those that wait still.
+    pub(super) fn count_deferred(&mut self) {
+        let mut deferred = std::mem::take(&mut self.deferred);
+        for (slot, span) in deferred.drain(..) {
+            if !self.table.holds(slot, span)
+                || !std::mem::take(&mut self.table.links_mut(slot).is_deferred)
+            {
+                continue;
+            }
+            let entry = self.table.entry(slot);
+            if entry.context.standing == Standing::Waiting && entry.counted == Counted::Nothing {
+                self.count_now(slot);
+            }
+        }
+        self.deferred = deferred;
+    }
+
+    fn count_now(&mut self, slot: Slot) {
         let reading = self.read(slot);
         let entry = self.table.entry(slot);
         let (seen, standing) = (&entry.seen, entry.context.standing);

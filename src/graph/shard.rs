@@ -18,6 +18,7 @@
 //! **Not here.** Clocks: `now` is stream time and an argument. What rates mean (the tick).
 
 use crate::base::{EdgeId, Nanos, NodeId, SpanId, TraceId};
+use crate::graph::counting;
 use crate::graph::counts::Counts;
 use crate::graph::entry::{Call, Context, NONE, Slot, Standing};
 use crate::graph::interner::Interner;
@@ -111,6 +112,10 @@ pub struct Shard {
     unanswered: VecDeque<(Nanos, Slot, SpanId)>,
     /// Traces whose turns are to be looked at again, each once.
     pub(super) stirred: Vec<(Slot, TraceId)>,
+    /// Spans that are to be counted as provisional if they wait still when the tick asks, each once; and how many there may be
+    /// before those that do not are taken out.
+    pub(super) deferred: Vec<(Slot, SpanId)>,
+    pub(super) most_deferred: usize,
     // work in hand, kept for its memory
     to_settle: Vec<Slot>,
     to_remove: Vec<Slot>,
@@ -128,6 +133,8 @@ impl Shard {
             settings,
             stats: ShardStats::default(),
             unanswered: VecDeque::new(),
+            deferred: Vec::new(),
+            most_deferred: counting::FEW,
             to_settle: Vec::new(),
             to_remove: Vec::new(),
             woken: Vec::new(),
@@ -460,6 +467,7 @@ impl Shard {
     /// Hands over what changed. Between two sightings, so that a move never shows half done.
     pub fn take_changes(&mut self) -> Changes {
         self.take_turns();
+        self.count_deferred();
         self.stats.spans = self.table.len() as u64;
         self.stats.capacity = (self.table.len() + self.table.room()) as u64;
         let Differences {
