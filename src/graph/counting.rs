@@ -62,8 +62,8 @@ impl Shard {
     }
 
     pub(super) fn take_back(&mut self, slot: Slot) {
-        let counted = std::mem::replace(&mut self.table.entry_mut(slot).counted, Counted::Nothing);
-        self.post(slot, counted, -1);
+        self.post(slot, -1);
+        self.table.entry_mut(slot).counted = Counted::Nothing;
     }
 
     /// Counts a span where it stands; for now, as provisional, only if it stands there still when the tick asks (B-03).
@@ -149,8 +149,8 @@ impl Shard {
             Reading::Handoff(key) => Counted::Call(call(self.ledger.edge(key), NO_NODE)),
             Reading::Alias(alias) => Counted::Alias(alias),
         };
-        self.post(slot, counted, 1);
         self.table.entry_mut(slot).counted = counted;
+        self.post(slot, 1);
     }
 
     /// O-14: how a call ended, by the caller's word if that is bad, else by the callee's.
@@ -188,15 +188,15 @@ impl Shard {
     }
 
     /// Adds what a span counts as, or takes it back.
-    fn post(&mut self, slot: Slot, counted: Counted, sign: i64) {
+    fn post(&mut self, slot: Slot, sign: i64) {
         let entry = self.table.entry(slot);
-        let call = match counted {
+        let call = match &entry.counted {
             Counted::Nothing => return,
-            Counted::Alias(alias) => return self.ledger.add_alias(alias, sign),
+            Counted::Alias(alias) => return self.ledger.add_alias(*alias, sign),
             Counted::Call(call) => call,
         };
         let told = (entry.seen.role == Role::Model).then(|| self.call(slot));
-        let posted = Posted::of(entry, &call, told, sign);
+        let posted = Posted::of(entry, call, told, sign);
         for edge in [call.edge, call.onward] {
             if edge != NONE {
                 self.ledger.add_to_edge(edge, &posted);
@@ -276,16 +276,21 @@ impl<'e> Posted<'e> {
         }
     }
 
-    /// When a call ended, and what it adds there; nothing of what is no call.
+    /// When a call ended, the number of its duration's bucket, and what it adds; nothing of what is no call.
     #[inline]
-    pub(super) fn ended(&self) -> Option<(Bucket, &Cell)> {
+    pub(super) fn ended(&self) -> Option<(Bucket, u16, &Cell)> {
         match &self.sum {
-            Sum::Call { bucket, cell, .. } => Some((*bucket, cell)),
+            Sum::Call {
+                bucket,
+                octave,
+                cell,
+                ..
+            } => Some((*bucket, *octave, cell)),
             Sum::Declared | Sum::Provisional => None,
         }
     }
 
-    /// Adds its numbers to counters.
+    /// Adds its numbers to counters, but for how long it took.
     #[inline]
     pub(super) fn add_to(&self, counts: &mut Counts) {
         let sign = self.sign;
@@ -293,7 +298,6 @@ impl<'e> Posted<'e> {
             outcome,
             is_fallback,
             lasted,
-            octave,
             ..
         } = self.sum
         else {
@@ -306,7 +310,6 @@ impl<'e> Posted<'e> {
         counts.calls += sign;
         counts.fallback += sign * i64::from(is_fallback);
         counts.outcomes[outcome as usize] += sign;
-        counts.latency.add_to(octave, sign);
         counts.duration_ns = counts.duration_ns.saturating_add(sign * lasted);
         let seen = self.seen;
         if let Some(call) = &self.told {

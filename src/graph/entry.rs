@@ -90,6 +90,7 @@ impl Context {
     };
 
     /// Below the work of a node.
+    #[inline(always)]
     fn of(seen: &Sighting) -> Context {
         Context {
             kind: seen.kind,
@@ -102,6 +103,7 @@ impl Context {
     }
 
     /// Below what a service does without a node of its own.
+    #[inline(always)]
     fn of_service(service: NodeId) -> Context {
         Context {
             actor: service,
@@ -295,6 +297,21 @@ impl Entry {
         }
     }
 
+    /// The same in the place of another, field by field: a whole entry made elsewhere would have to be read back before its
+    /// parts are written out.
+    #[inline]
+    pub(crate) fn renew(&mut self, seen: &Sighting) {
+        self.seen = *seen;
+        self.context = Context::MISSING;
+        self.counted = Counted::Nothing;
+        self.answers = Answers::default();
+        self.set_turn(Turn::NOBODY);
+        self.partner = NONE;
+        self.is_overdue = false;
+        self.is_handed = false;
+        self.is_twin = false;
+    }
+
     /// What a handoff led to.
     pub(crate) fn turn(&self) -> Turn {
         Turn {
@@ -320,7 +337,9 @@ impl Entry {
         )
     }
 
-    /// What its children stand below; `slot` is its own place, `at` shows other spans.
+    /// What its children stand below; `slot` is its own place, `at` shows other spans. Inlined, as what it calls: a context is
+    /// made in registers and written once, where it stays.
+    #[inline(always)]
     pub(crate) fn below<'t>(&self, slot: Slot, at: impl Fn(Slot) -> &'t Sighting) -> Context {
         Context {
             is_root: false,
@@ -330,6 +349,7 @@ impl Entry {
         }
     }
 
+    #[inline(always)]
     fn passed_on<'t>(&self, slot: Slot, at: impl Fn(Slot) -> &'t Sighting) -> Context {
         let mut through = self.context;
         match self.seen.role {
@@ -372,6 +392,7 @@ impl Entry {
     }
 
     /// Below the work of its node, if it bears one.
+    #[inline(always)]
     fn of_actor(&self, slot: Slot) -> Context {
         let through = self.context;
         if !self.seen.bears_node() {
@@ -397,6 +418,7 @@ impl Entry {
         }
     }
 
+    #[inline(always)]
     fn add_model<'t>(&self, through: &mut Context, slot: Slot, at: &impl Fn(Slot) -> &'t Sighting) {
         let is_waiting = through.standing == Standing::Waiting;
         let is_inner = through.model != NONE && at(through.model).service == self.seen.service;

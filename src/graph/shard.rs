@@ -266,6 +266,7 @@ impl Shard {
         self.to_settle = to_settle;
     }
 
+    #[inline(always)]
     fn context(&self, slot: Slot) -> Context {
         match self.table.links(slot).parent {
             NONE => Context::ROOT,
@@ -273,6 +274,7 @@ impl Shard {
         }
     }
 
+    #[inline(always)]
     fn below(&self, slot: Slot) -> Context {
         let links = self.table.links(slot);
         if !links.is_present {
@@ -290,6 +292,7 @@ impl Shard {
     }
 
     /// Counts a span anew under another context.
+    #[inline(always)]
     fn put(&mut self, slot: Slot, context: Context) {
         self.take_back(slot);
         let was_waiting = self.table.entry(slot).context.standing == Standing::Waiting;

@@ -119,9 +119,16 @@ pub(crate) struct SpanTable {
     recent: Option<(TraceId, Slot)>,
     // work in hand, kept for its memory
     cursors: Vec<Slot>,
+    found: Vec<Slot>,
     doomed: Vec<(u32, Slot)>,
     hashes: Vec<(u32, u32, u32)>,
 }
+
+/// How many children of a span are looked at before it comes.
+const MOST_CHILDREN: usize = 16;
+
+/// And how far down.
+const GENERATIONS: usize = 2;
 
 /// How many traces are taken out side by side.
 pub(crate) const ABREAST: usize = 16;
@@ -143,6 +150,7 @@ impl SpanTable {
             lists: [EMPTY; 3],
             recent: None,
             cursors: Vec::new(),
+            found: Vec::new(),
             doomed: Vec::new(),
             hashes: Vec::new(),
         }
@@ -293,7 +301,7 @@ impl SpanTable {
 
     /// A span comes to its place.
     pub(crate) fn arrive(&mut self, slot: Slot, seen: &Sighting) {
-        *self.entry_mut(slot) = Entry::new(seen);
+        self.entry_mut(slot).renew(seen);
         let links = self.links_mut(slot);
         links.is_present = true;
         links.is_given_up = false;
@@ -316,8 +324,6 @@ impl SpanTable {
         let mut child = self.links(slot).first_child;
         while child != NONE {
             list.push(child);
-            // while the next is looked for
-            black_box(self.entry(child).fetch());
             child = self.links(child).next_sibling;
         }
     }
@@ -457,13 +463,39 @@ impl SpanTable {
                 black_box(self.trace(slot).last);
             }
             if let Some(slot) = self.by_span.at_home(own) {
-                black_box((self.links(slot).span, self.entry(slot).fetch()));
+                // children wait for it
+                self.cursors.push(slot);
             }
             if let Some(slot) = self.by_span.at_home(parent) {
                 black_box((self.links(slot).span, self.entry(slot).fetch()));
             }
         }
         self.hashes = hashes;
+        self.fetch_children();
+    }
+
+    /// Looks at the children of spans and at theirs, as far as they are few: those are settled anew when their parent comes.
+    fn fetch_children(&mut self) {
+        let mut cursors = std::mem::take(&mut self.cursors);
+        let mut found = std::mem::take(&mut self.found);
+        for _ in 0..GENERATIONS {
+            cursors.retain_mut(|slot| {
+                *slot = self.links(*slot).first_child;
+                *slot != NONE
+            });
+            for _ in 0..MOST_CHILDREN {
+                cursors.retain_mut(|slot| {
+                    black_box(self.entry(*slot).fetch());
+                    found.push(*slot);
+                    *slot = self.links(*slot).next_sibling;
+                    *slot != NONE
+                });
+            }
+            std::mem::swap(&mut cursors, &mut found);
+            found.clear();
+        }
+        cursors.clear();
+        (self.cursors, self.found) = (cursors, found);
     }
 
     fn release_trace(&mut self, slot: Slot) {
