@@ -221,8 +221,7 @@ impl Shard {
 
     /// The call of which a model's span tells, with what those inside it say.
     pub(super) fn call(&self, slot: Slot) -> Call {
-        let told = self.table.links(slot).has_call;
-        let told = told.then(|| self.table.call(slot)).flatten();
+        let told = self.table.call(slot);
         told.unwrap_or_else(|| Call::of(self.seen(slot), 0))
     }
 }

@@ -13,6 +13,7 @@
 mod counting;
 mod counts;
 mod entry;
+mod evict;
 mod index;
 mod interner;
 mod latency;

@@ -99,15 +99,12 @@ pub struct Changes {
 /// How often a span may come to itself before its loop is cut open.
 const ROUNDS: u32 = 4;
 
-/// How many entries of a trace an eviction looks at.
-const LOOKS: usize = 64;
-
 /// Pairs the spans of its traces. One writer.
 pub struct Shard {
     settings: ShardSettings,
     pub(super) table: SpanTable,
     pub(super) ledger: Ledger,
-    stats: ShardStats,
+    pub(super) stats: ShardStats,
     /// Clients' spans that wait for an answer, with the time until which they do. At most one per place in the table.
     unanswered: VecDeque<(Nanos, Slot, SpanId)>,
     /// Traces whose turns are to be looked at again, each once.
@@ -118,7 +115,7 @@ pub struct Shard {
     pub(super) most_deferred: usize,
     // work in hand, kept for its memory
     to_settle: Vec<Slot>,
-    to_remove: Vec<Slot>,
+    pub(super) to_remove: Vec<Slot>,
     /// Steps that became agents, or ceased to be, whose children are to be looked at.
     pub(super) woken: Vec<Slot>,
 }
@@ -333,7 +330,7 @@ impl Shard {
     }
 
     /// Stops waiting for what is missing in a trace (B-04, B-09).
-    fn give_up(&mut self, trace: Slot) {
+    pub(super) fn give_up(&mut self, trace: Slot) {
         let mut slot = self.table.trace(trace).first;
         while slot != NONE {
             let links = self.table.links_mut(slot);
@@ -401,70 +398,6 @@ impl Shard {
             self.wait_no_more();
         }
         self.take_turns();
-    }
-
-    /// Makes room. A trace that had nothing to give is not looked at again before its next span.
-    fn evict(&mut self) {
-        if let Some(trace) = self.table.oldest(Shelf::Closed) {
-            self.stats.evicted_closed += self.remove(&[trace]);
-            return;
-        }
-        while let Some(trace) = self.table.oldest(Shelf::Open) {
-            let freed = self.thin(trace);
-            self.stats.evicted_settled += freed;
-            if freed > 0 {
-                return;
-            }
-            self.table.renew(trace, Shelf::Stuck);
-        }
-        if let Some(trace) = self.table.oldest(Shelf::Stuck) {
-            self.give_up(trace);
-            self.stats.evicted_waiting += self.remove(&[trace]);
-        }
-    }
-
-    /// Makes room as far as traces that are closed have it.
-    fn make_room(&mut self, wanted: usize) {
-        let mut traces = std::mem::take(&mut self.to_remove);
-        while self.table.room() < wanted {
-            let missing = wanted - self.table.room();
-            self.table.oldest_with(Shelf::Closed, missing, &mut traces);
-            if traces.is_empty() {
-                break;
-            }
-            self.stats.evicted_closed += self.remove(&traces);
-            traces.clear();
-        }
-        self.to_remove = traces;
-    }
-
-    /// Takes out traces; answers how many entries they had.
-    fn remove(&mut self, traces: &[Slot]) -> u64 {
-        self.table.remove_traces(traces) as u64
-    }
-
-    /// Takes settled spans without children out of an open trace, oldest first.
-    fn thin(&mut self, trace: Slot) -> u64 {
-        let mut freed = 0;
-        for _ in 0..LOOKS {
-            let slot = self.table.trace(trace).first;
-            let links = *self.table.links(slot);
-            let may_go = links.is_present
-                && links.first_child == NONE
-                && self.table.entry(slot).context.standing != Standing::Waiting;
-            if !may_go {
-                self.table.rotate(trace);
-                continue;
-            }
-            let is_last = links.next_in_trace == NONE;
-            let before = self.table.len();
-            self.table.remove_leaf(slot);
-            freed += (before - self.table.len()) as u64;
-            if is_last || self.table.oldest(Shelf::Open) != Some(trace) {
-                break;
-            }
-        }
-        freed
     }
 
     /// Hands over what changed. Between two sightings, so that a move never shows half done.

@@ -19,11 +19,21 @@
 //! entries does not exist; a placeholder without children does not exist. `SpanTable::check` says so in tests.
 //! **Not here.** What a span means (`shard`), when a trace is old (time is an argument).
 
+mod calls;
+mod chain;
+#[cfg(test)]
+mod check;
+mod fetch;
+mod shelves;
+
+pub(crate) use shelves::Shelf;
+
 use crate::base::{SpanId, TraceId};
-use crate::graph::entry::{Call, Entry, NONE, Slot};
+use crate::graph::entry::{Entry, NONE, Slot};
 use crate::graph::index::Index;
+use crate::graph::table::calls::Calls;
+use crate::graph::table::shelves::{EMPTY, List};
 use crate::scan::{Sighting, hash};
-use hashbrown::HashTable;
 use std::hint::black_box;
 
 /// A trace's chain and where it stands in the lists.
@@ -77,29 +87,6 @@ pub(crate) struct Links {
     pub(crate) has_call: bool,
 }
 
-/// On which list a trace stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shelf {
-    /// Waits for a parent or a root.
-    Open,
-    /// The same, and has nothing to give when room is needed, as far as was looked.
-    Stuck,
-    /// Complete, as far as is known.
-    Closed,
-}
-
-/// Traces in order of their last span.
-#[derive(Clone, Copy, Debug)]
-struct List {
-    oldest: Slot,
-    newest: Slot,
-}
-
-const EMPTY: List = List {
-    oldest: NONE,
-    newest: NONE,
-};
-
 pub(crate) struct SpanTable {
     seed: u64,
     capacity: usize,
@@ -109,7 +96,7 @@ pub(crate) struct SpanTable {
     /// By slot, as the links.
     entries: Vec<Entry>,
     /// Of the spans that say so in their links: the calls of which others tell too.
-    calls: HashTable<(Slot, Call)>,
+    calls: Calls,
     /// Slots that were given back, the last one first.
     free: Vec<Slot>,
     traces: Vec<Trace>,
@@ -124,12 +111,6 @@ pub(crate) struct SpanTable {
     hashes: Vec<(u32, u32, u32)>,
 }
 
-/// How many children of a span are looked at before it comes.
-const MOST_CHILDREN: usize = 16;
-
-/// And how far down.
-const GENERATIONS: usize = 2;
-
 /// How many traces are taken out side by side.
 pub(crate) const ABREAST: usize = 16;
 
@@ -143,7 +124,7 @@ impl SpanTable {
             by_trace: Index::new(capacity),
             links: Vec::with_capacity(capacity),
             entries: Vec::with_capacity(capacity),
-            calls: HashTable::new(),
+            calls: Calls::new(seed),
             free: Vec::new(),
             traces: Vec::with_capacity(capacity),
             free_traces: Vec::new(),
@@ -391,41 +372,9 @@ impl SpanTable {
         count
     }
 
-    /// Of a span with a call: that call.
-    pub(crate) fn call(&self, slot: Slot) -> Option<Call> {
-        let known = self.calls.find(self.call_hash(slot), |(at, _)| *at == slot);
-        known.map(|(_, call)| *call)
-    }
-
-    /// Notes the call of a span and of those inside it.
-    pub(crate) fn note_call(&mut self, slot: Slot, call: Call) {
-        let seed = self.seed;
-        self.links_mut(slot).has_call = true;
-        self.calls
-            .entry(
-                self.call_hash(slot),
-                |(at, _)| *at == slot,
-                |(at, _)| hash::word(seed, u64::from(*at)),
-            )
-            .insert((slot, call));
-    }
-
-    fn forget_call(&mut self, slot: Slot) {
-        if let Ok(call) = self
-            .calls
-            .find_entry(self.call_hash(slot), |(at, _)| *at == slot)
-        {
-            call.remove();
-        }
-    }
-
-    fn call_hash(&self, slot: Slot) -> u64 {
-        hash::word(self.seed, u64::from(slot))
-    }
-
     fn free_slot(&mut self, slot: Slot) {
         if self.links(slot).has_call {
-            self.forget_call(slot);
+            self.calls.forget(slot);
         }
         let links = self.links_mut(slot);
         links.is_present = false;
@@ -444,60 +393,6 @@ impl SpanTable {
         }
     }
 
-    /// Looks at what a batch of spans will need: their traces, their places, their parents, and slots that are free. Changes
-    /// nothing that is asked for.
-    pub(crate) fn fetch(&mut self, batch: &[Sighting]) {
-        let mut hashes = std::mem::take(&mut self.hashes);
-        for seen in batch {
-            let trace = self.trace_hash(seen.trace);
-            let (own, parent) = (hash_of(trace, seen.span), hash_of(trace, seen.parent));
-            black_box((self.by_span.fetch(own), self.by_span.fetch(parent)));
-            black_box(self.by_trace.fetch((trace >> 32) as u32));
-            hashes.push(((trace >> 32) as u32, own, parent));
-        }
-        for slot in self.free.iter().rev().take(batch.len()) {
-            black_box((self.links(*slot).span, self.entry(*slot).fetch()));
-        }
-        for (trace, own, parent) in hashes.drain(..) {
-            if let Some(slot) = self.by_trace.at_home(trace) {
-                black_box(self.trace(slot).last);
-            }
-            if let Some(slot) = self.by_span.at_home(own) {
-                // children wait for it
-                self.cursors.push(slot);
-            }
-            if let Some(slot) = self.by_span.at_home(parent) {
-                black_box((self.links(slot).span, self.entry(slot).fetch()));
-            }
-        }
-        self.hashes = hashes;
-        self.fetch_children();
-    }
-
-    /// Looks at the children of spans and at theirs, as far as they are few: those are settled anew when their parent comes.
-    fn fetch_children(&mut self) {
-        let mut cursors = std::mem::take(&mut self.cursors);
-        let mut found = std::mem::take(&mut self.found);
-        for _ in 0..GENERATIONS {
-            cursors.retain_mut(|slot| {
-                *slot = self.links(*slot).first_child;
-                *slot != NONE
-            });
-            for _ in 0..MOST_CHILDREN {
-                cursors.retain_mut(|slot| {
-                    black_box(self.entry(*slot).fetch());
-                    found.push(*slot);
-                    *slot = self.links(*slot).next_sibling;
-                    *slot != NONE
-                });
-            }
-            std::mem::swap(&mut cursors, &mut found);
-            found.clear();
-        }
-        cursors.clear();
-        (self.cursors, self.found) = (cursors, found);
-    }
-
     fn release_trace(&mut self, slot: Slot) {
         self.detach(slot);
         let trace = self.trace_mut(slot);
@@ -506,150 +401,6 @@ impl SpanTable {
         self.by_trace.remove((hash >> 32) as u32, slot);
         self.recent = None;
         self.free_traces.push(slot);
-    }
-
-    /// The trace of a shelf whose last span is oldest.
-    pub(crate) fn oldest(&self, shelf: Shelf) -> Option<Slot> {
-        let slot = self.lists[shelf as usize].oldest;
-        (slot != NONE).then_some(slot)
-    }
-
-    /// The oldest traces of a shelf that have so many entries together, few enough to be taken out side by side.
-    pub(crate) fn oldest_with(&self, shelf: Shelf, entries: usize, found: &mut Vec<Slot>) {
-        let mut slot = self.lists[shelf as usize].oldest;
-        let mut sum = 0;
-        while slot != NONE && sum < entries && found.len() < ABREAST {
-            found.push(slot);
-            let trace = self.trace(slot);
-            sum += trace.len as usize;
-            slot = trace.newer;
-        }
-    }
-
-    /// Moves a trace to the young end of a shelf.
-    pub(crate) fn renew(&mut self, slot: Slot, shelf: Shelf) {
-        let trace = self.trace(slot);
-        if trace.newer == NONE && trace.shelf == shelf {
-            return; // it is there
-        }
-        self.detach(slot);
-        self.append(slot, shelf);
-    }
-
-    fn append(&mut self, slot: Slot, shelf: Shelf) {
-        let list = &mut self.lists[shelf as usize];
-        let before = std::mem::replace(&mut list.newest, slot);
-        if before == NONE {
-            list.oldest = slot;
-        } else {
-            self.trace_mut(before).newer = slot;
-        }
-        let trace = self.trace_mut(slot);
-        trace.shelf = shelf;
-        trace.older = before;
-        trace.newer = NONE;
-    }
-
-    fn detach(&mut self, slot: Slot) {
-        let Trace {
-            older,
-            newer,
-            shelf,
-            ..
-        } = *self.trace(slot);
-        if older != NONE {
-            self.trace_mut(older).newer = newer;
-        }
-        if newer != NONE {
-            self.trace_mut(newer).older = older;
-        }
-        let list = &mut self.lists[shelf as usize];
-        if list.oldest == slot {
-            list.oldest = newer;
-        }
-        if list.newest == slot {
-            list.newest = older;
-        }
-    }
-
-    /// Moves the first entry of a trace's chain to its end, for those who walk it in turns.
-    pub(crate) fn rotate(&mut self, trace: Slot) {
-        let first = self.trace(trace).first;
-        if self.links(first).next_in_trace == NONE {
-            return;
-        }
-        self.unchain(first);
-        self.chain(trace, first);
-    }
-
-    /// Puts an entry at the end of a trace's chain.
-    fn chain(&mut self, trace: Slot, slot: Slot) {
-        let known = self.trace_mut(trace);
-        known.len += 1;
-        let before = std::mem::replace(&mut known.end, slot);
-        if before == NONE {
-            known.first = slot;
-        } else {
-            self.links_mut(before).next_in_trace = slot;
-        }
-        let links = self.links_mut(slot);
-        links.previous_in_trace = before;
-        links.next_in_trace = NONE;
-    }
-
-    fn unchain(&mut self, slot: Slot) {
-        let Links {
-            trace,
-            previous_in_trace,
-            next_in_trace,
-            ..
-        } = *self.links(slot);
-        self.trace_mut(trace).len -= 1;
-        if next_in_trace == NONE {
-            self.trace_mut(trace).end = previous_in_trace;
-        } else {
-            self.links_mut(next_in_trace).previous_in_trace = previous_in_trace;
-        }
-        if previous_in_trace == NONE {
-            self.trace_mut(trace).first = next_in_trace;
-        } else {
-            self.links_mut(previous_in_trace).next_in_trace = next_in_trace;
-        }
-    }
-
-    /// Whether the invariants hold; looks at everything.
-    #[cfg(test)]
-    pub(crate) fn check(&self) {
-        let mut chained = 0;
-        for shelf in [Shelf::Open, Shelf::Stuck, Shelf::Closed] {
-            let mut at = self.oldest(shelf);
-            while let Some(trace) = at {
-                assert_eq!(self.trace(trace).shelf, shelf);
-                let mut slot = self.trace(trace).first;
-                assert_ne!(slot, NONE, "a trace without entries");
-                while slot != NONE {
-                    chained += 1;
-                    let links = self.links(slot);
-                    assert_eq!(links.trace, trace);
-                    assert_eq!(self.find(trace, links.span), Some(slot));
-                    assert!(
-                        links.is_present || links.first_child != NONE,
-                        "a placeholder for nobody"
-                    );
-                    if links.parent != NONE {
-                        assert_eq!(self.links(links.parent).trace, trace);
-                        let mut child = self.links(links.parent).first_child;
-                        while child != slot {
-                            child = self.links(child).next_sibling;
-                        }
-                    }
-                    slot = links.next_in_trace;
-                }
-                let newer = self.trace(trace).newer;
-                at = (newer != NONE).then_some(newer);
-            }
-        }
-        assert_eq!(chained, self.len());
     }
 }
 

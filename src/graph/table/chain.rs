@@ -1,0 +1,53 @@
+//! The chain of a trace's entries.
+//!
+//! **Invariant.** Every entry is in its trace's chain once, and the trace knows how many they are.
+
+use crate::graph::entry::{NONE, Slot};
+use crate::graph::table::{Links, SpanTable};
+
+impl SpanTable {
+    /// Moves the first entry of a trace's chain to its end, for those who walk it in turns.
+    pub(crate) fn rotate(&mut self, trace: Slot) {
+        let first = self.trace(trace).first;
+        if self.links(first).next_in_trace == NONE {
+            return;
+        }
+        self.unchain(first);
+        self.chain(trace, first);
+    }
+
+    /// Puts an entry at the end of a trace's chain.
+    pub(super) fn chain(&mut self, trace: Slot, slot: Slot) {
+        let known = self.trace_mut(trace);
+        known.len += 1;
+        let before = std::mem::replace(&mut known.end, slot);
+        if before == NONE {
+            known.first = slot;
+        } else {
+            self.links_mut(before).next_in_trace = slot;
+        }
+        let links = self.links_mut(slot);
+        links.previous_in_trace = before;
+        links.next_in_trace = NONE;
+    }
+
+    pub(super) fn unchain(&mut self, slot: Slot) {
+        let Links {
+            trace,
+            previous_in_trace,
+            next_in_trace,
+            ..
+        } = *self.links(slot);
+        self.trace_mut(trace).len -= 1;
+        if next_in_trace == NONE {
+            self.trace_mut(trace).end = previous_in_trace;
+        } else {
+            self.links_mut(next_in_trace).previous_in_trace = previous_in_trace;
+        }
+        if previous_in_trace == NONE {
+            self.trace_mut(trace).first = next_in_trace;
+        } else {
+            self.links_mut(previous_in_trace).next_in_trace = next_in_trace;
+        }
+    }
+}
