@@ -14,6 +14,7 @@
 )]
 
 use agentguard::base::Nanos;
+use agentguard::graph::WalkSettings;
 use agentguard::guard::{Guard, GuardSettings};
 use agentguard::scan::Sighting;
 use bytes::Bytes;
@@ -22,7 +23,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message;
 use rustix::time::ClockId;
 use std::hint::black_box;
@@ -45,8 +46,9 @@ fn text(key: &str, value: &str) -> KeyValue {
     attribute(key, Value::StringValue(value.to_owned()))
 }
 
-/// The span at a place in its trace: 0 is the agent, the others run in it.
-fn span(trace: u64, place: u64) -> Span {
+/// The span at a place in its trace: 0 is the agent, the others run in it. Of one in `failing` traces a tool fails, and
+/// the agent with it; 0 for none.
+fn span(trace: u64, place: u64, failing: u64) -> Span {
     let mut attributes = match place % 4 {
         _ if place == 0 => vec![
             text("gen_ai.operation.name", "invoke_agent"),
@@ -84,7 +86,12 @@ fn span(trace: u64, place: u64) -> Span {
         (trace * SPANS_PER_TRACE + 1).to_be_bytes().to_vec()
     };
     let start = 1_700_000_000_000_000_000 + id * 1_000;
+    let fails = failing != 0 && trace.is_multiple_of(failing) && matches!(place, 0 | 12);
     Span {
+        status: fails.then(|| Status {
+            code: 2,
+            ..Status::default()
+        }),
         trace_id: u128::from(trace + 1).to_be_bytes().to_vec(),
         span_id: id.to_be_bytes().to_vec(),
         parent_span_id: parent,
@@ -97,13 +104,13 @@ fn span(trace: u64, place: u64) -> Span {
     }
 }
 
-fn request(number: u64) -> Bytes {
+fn request(number: u64, failing: u64) -> Bytes {
     let traces = SPANS / SPANS_PER_TRACE;
     let spans = (number * traces..(number + 1) * traces)
         .flat_map(|trace| {
             (0..SPANS_PER_TRACE)
                 .rev()
-                .map(move |place| span(trace, place))
+                .map(move |place| span(trace, place, failing))
         })
         .collect();
     encoded(spans)
@@ -132,7 +139,7 @@ fn encoded(spans: Vec<Span>) -> Bytes {
 fn ingest(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("guard");
     group.throughput(Throughput::Elements(SPANS));
-    let request = request(0);
+    let request = request(0, 0);
     for (name, enriches) in [("scan", false), ("scan and enrich", true)] {
         let guard = Guard::new(GuardSettings {
             enriches,
@@ -147,12 +154,31 @@ fn ingest(criterion: &mut Criterion) {
 }
 
 fn shard(criterion: &mut Criterion) {
-    let guard = Guard::new(GuardSettings::default());
+    // what is said of the walk: of how many healthy traces one is walked, of how many traces one fails
+    let cases = [
+        ("pair", WalkSettings::default().healthy_every, 0),
+        ("pair, no walks", u16::MAX, 0),
+        (
+            "pair, 5 % failures",
+            WalkSettings::default().healthy_every,
+            20,
+        ),
+        ("pair, all walked", 1, 0),
+    ];
+    for (name, healthy_every, failing) in cases {
+        let mut settings = GuardSettings::default();
+        settings.shard.walk.healthy_every = healthy_every;
+        pair(criterion, name, settings, failing);
+    }
+}
+
+fn pair(criterion: &mut Criterion, name: &str, settings: GuardSettings, failing: u64) {
+    let guard = Guard::new(settings);
     let mut worker = guard.worker();
     let requests: Vec<Vec<Sighting>> = (0..REQUESTS)
         .map(|number| {
             let ingested = guard
-                .ingest(&mut worker, &request(number), 512)
+                .ingest(&mut worker, &request(number, failing), 512)
                 .expect("valid");
             ingested.sightings.concat()
         })
@@ -162,20 +188,26 @@ fn shard(criterion: &mut Criterion) {
     let mut settler = guard.settler();
     let mut turn = requests.iter().cycle();
     let now = Nanos(1_700_000_100_000_000_000);
-    group.bench_function("pair", |bencher| {
+    // the table is full, and gives way for what comes
+    for sightings in &requests {
+        settler.settle(sightings, now);
+    }
+    group.bench_function(name, |bencher| {
         bencher.iter(|| settler.settle(turn.next().expect("endless"), now));
     });
-    group.bench_function("tick", |bencher| {
-        let mut totals = guard.totals();
-        bencher.iter_batched(
-            || turn.next().expect("endless"),
-            |sightings| {
-                settler.settle(sightings, now);
-                guard.tick(&mut totals, [&settler.collect(now)])
-            },
-            BatchSize::SmallInput,
-        );
-    });
+    if name == "pair" {
+        group.bench_function("tick", |bencher| {
+            let mut totals = guard.ticker();
+            bencher.iter_batched(
+                || turn.next().expect("endless"),
+                |sightings| {
+                    settler.settle(sightings, now);
+                    guard.tick(&mut totals, [&settler.collect(now)])
+                },
+                BatchSize::SmallInput,
+            );
+        });
+    }
     group.finish();
 }
 

@@ -1,30 +1,37 @@
-//! What the wire costs per span: validating, viewing, splicing, beside a plain copy and a full decode.
+//! What the wire costs per span: validating, viewing, splicing, scanning, beside a plain copy and a full decode.
 //!
-//! The input is a request of 512 spans of ~540 bytes with 12 attributes each, the form of a busy service's batch. Read the
-//! result as spans per second (`thrpt`); ns per span is the time divided by 512.
+//! Three inputs. `wire`: a request of 512 spans of ~540 bytes with 12 attributes each, the form of a busy service's batch.
+//! `recorded`: requests as programs sent them, of the file that the environment variable `BENCH_CORPUS` names, else of the
+//! captures under `examples`. `content`: spans that hold 4096 bytes of what was said to a model, in ASCII and beyond.
+//! Read the results as spans per second, those of `content` as bytes per second (`thrpt`).
 
 #![expect(
     clippy::expect_used,
     reason = "a benchmark with a broken set-up must stop"
 )]
 
+use agentguard::guard::{Guard, GuardSettings};
 use agentguard::otlp::{
     Edit, Edits, NewValue, RequestView, ResourceView, ScopeView, Signal, SpanBytes, Splice,
-    encode_span_attribute, validate,
+    capture, encode_span_attribute, validate,
 };
 use agentguard::pipeline::{Batch, Consumer, Reservation, Verdict};
 use agentguard::processors::attributes::{
     ActionConfig, AttributeValue, AttributesConfig, AttributesProcessor,
 };
 use bytes::Bytes;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message;
+use std::fs::File;
 use std::hint::black_box;
+use std::io::BufReader;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 const SPANS: u64 = 512;
@@ -282,5 +289,112 @@ fn wire(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, wire);
+/// At most this many requests of a recording.
+const RECORDED: usize = 64;
+
+fn recorded() -> Vec<Bytes> {
+    let files = match std::env::var_os("BENCH_CORPUS") {
+        Some(corpus) => vec![PathBuf::from(corpus)],
+        None => {
+            let captures = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/captures");
+            let entries = std::fs::read_dir(captures).expect("the captures");
+            let mut files: Vec<_> = entries.map(|entry| entry.expect("a file").path()).collect();
+            files.sort();
+            files
+        }
+    };
+    let records = files.into_iter().flat_map(|path| {
+        let file = File::open(path).expect("a recording");
+        capture::records(BufReader::new(file))
+    });
+    records
+        .take(RECORDED)
+        .map(|record| record.expect("a record").bytes)
+        .collect()
+}
+
+/// Benchmarks of every step of the request's clock over these requests.
+fn steps(group: &mut BenchmarkGroup<'_, WallTime>, requests: &[Bytes]) {
+    group.bench_function("validate", |b| {
+        b.iter(|| {
+            for request in requests {
+                black_box(validate(Signal::Traces, request)).expect("valid");
+            }
+        });
+    });
+    let mut encoded = Vec::new();
+    encode_span_attribute(
+        &mut encoded,
+        "agentguard.node.id",
+        NewValue::Str("agent:shop/researcher-17"),
+    );
+    let (mut splice, mut edit) = (Splice::new(), Three(encoded));
+    group.bench_function("splice", |b| {
+        b.iter(|| {
+            for request in requests {
+                black_box(splice.run(Signal::Traces, request, &mut edit)).expect("valid");
+            }
+        });
+    });
+    for (name, enriches) in [("scan", false), ("ingest", true)] {
+        let guard = Guard::new(GuardSettings {
+            enriches,
+            ..GuardSettings::default()
+        });
+        let mut worker = guard.worker();
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                for request in requests {
+                    black_box(guard.ingest(&mut worker, request, 512)).expect("valid");
+                }
+            });
+        });
+    }
+}
+
+fn recording(c: &mut Criterion) {
+    let requests = recorded();
+    let spans: u32 = requests
+        .iter()
+        .map(|request| validate(Signal::Traces, request).expect("valid"))
+        .sum();
+    let mut group = c.benchmark_group("recorded");
+    group.throughput(Throughput::Elements(u64::from(spans)));
+    steps(&mut group, &requests);
+    group.finish();
+}
+
+fn content(c: &mut Criterion) {
+    let texts = [
+        ("content, ASCII", "The quick brown fox. "),
+        ("content, Latin", "Grüße aus Köln, à bientôt. "),
+        ("content, Chinese", "一二三四五六七八九十。"),
+    ];
+    for (name, words) in texts {
+        let said: String = words.chars().cycle().take(4096).collect();
+        let mut random = Random(1);
+        let spans = (0..64).map(|_| {
+            let mut span = span(&mut random);
+            span.attributes
+                .push(text("gen_ai.input.messages", said.clone()));
+            span
+        });
+        let request = ExportTraceServiceRequest {
+            resource_spans: vec![ResourceSpans {
+                scope_spans: vec![ScopeSpans {
+                    spans: spans.collect(),
+                    ..ScopeSpans::default()
+                }],
+                ..ResourceSpans::default()
+            }],
+        };
+        let request = Bytes::from(request.encode_to_vec());
+        let mut group = c.benchmark_group(name);
+        group.throughput(Throughput::Bytes(request.len() as u64));
+        steps(&mut group, &[request]);
+        group.finish();
+    }
+}
+
+criterion_group!(benches, wire, recording, content);
 criterion_main!(benches);

@@ -1,5 +1,7 @@
 //! What the analysis says, by the rows of the graph it was made for. Immutable, shared by all who read.
 
+use crate::analysis::hardness::Hardness;
+use crate::analysis::structure::EdgeRow;
 use crate::base::Pages;
 use crate::graph::Row;
 use std::sync::Arc;
@@ -62,9 +64,12 @@ pub type Terms = [f32; Term::COUNT];
 pub struct Blast {
     /// Nodes that call it, or otherwise depend on it at one step.
     pub direct: u32,
-    /// Nodes that depend on it at any number of steps, itself not among them.
+    /// Nodes that depend on it at any number of steps, itself not among them: the upper bound, as if all of them fell.
     pub transitive: u32,
-    /// Expected share of the entries' recent traffic that fails with it, 0 to 1.
+    /// Of these, nodes that are expected to fail with it: more likely than not.
+    pub failing: u32,
+    /// Expected share of the entries' recent traffic in its realm that fails with it, 0 to 1; an entry takes its own along.
+    /// Never less than what fails for certain.
     pub share: f32,
 }
 
@@ -77,11 +82,14 @@ pub struct NodeRisk {
     pub terms: Terms,
     /// With it an entry other than itself fails for certain.
     pub is_spof: bool,
-    /// Share of the entries' recent traffic that fails for certain with it, 0 to 1.
+    /// The same, and every dependency that this rests on was seen to take its caller along; else some were only never seen
+    /// to be survived.
+    pub is_proven: bool,
+    /// Share of the entries' recent traffic in its realm that fails for certain with it, 0 to 1; 0 for what is none.
     pub spof_share: f32,
     /// What fails with it.
     pub blast: Blast,
-    /// Its share of the entries' recent traffic, 0 for what is no entry.
+    /// Its share of the entries' recent traffic in its realm, 0 for what is no entry.
     pub entry_share: f32,
     /// Its cycle, as a place in [`Analysis::cycles`]; `u32::MAX` for none.
     pub cycle: u32,
@@ -102,17 +110,31 @@ pub struct Entry {
     pub row: Row,
     /// Recent requests, weighted by age.
     pub requests: f64,
-    /// Their share of all entries'.
+    /// Their share of all entries' of the realm.
     pub share: f32,
+}
+
+/// A term of the system's score: that of the node where it is greatest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SystemTerm {
+    /// Which.
+    pub term: Term,
+    /// Its value, above 0 and at most 1.
+    pub value: f32,
+    /// The node; of several alike the first.
+    pub row: Row,
 }
 
 /// The findings for one graph.
 #[derive(Clone, Debug, Default)]
 pub struct Analysis {
     pub(super) nodes: Pages<NodeRisk>,
+    pub(super) edges: Pages<Hardness>,
     pub(super) system: f32,
+    pub(super) system_terms: Vec<SystemTerm>,
     pub(super) cycles: Arc<[Cycle]>,
     pub(super) entries: Arc<[Entry]>,
+    pub(super) stale: u32,
 }
 
 impl Analysis {
@@ -129,10 +151,36 @@ impl Analysis {
         &self.nodes
     }
 
-    /// The system's score, 0 to 10.
+    /// What was learned of an edge.
+    #[inline]
+    #[must_use]
+    pub fn edge(&self, edge: EdgeRow) -> Option<&Hardness> {
+        self.edges.get(edge as usize)
+    }
+
+    /// What was learned of all edges, by row.
+    #[must_use]
+    pub fn edges(&self) -> &Pages<Hardness> {
+        &self.edges
+    }
+
+    /// The system's score, 0 to 10: what the nodes' terms come to, each where it is greatest.
     #[must_use]
     pub fn system(&self) -> f32 {
         self.system
+    }
+
+    /// The terms of the system's score that are not 0, in order of [`Term`].
+    #[must_use]
+    pub fn system_terms(&self) -> &[SystemTerm] {
+        &self.system_terms
+    }
+
+    /// How many nodes' blast radius or single point of failure is that of an earlier look, because there was more to do
+    /// than a look may do.
+    #[must_use]
+    pub fn stale(&self) -> u32 {
+        self.stale
     }
 
     /// Its cycles, in order of their first node.

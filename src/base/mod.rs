@@ -12,7 +12,7 @@ pub mod sync;
 mod time;
 
 pub use ids::{EdgeId, NodeId, SpanId, TraceId};
-pub use pages::Pages;
+pub use pages::{Entries, Pages};
 pub use place::Place;
 pub use problems::{Problem, Problems, nearest};
 pub use random::Random;

@@ -1,5 +1,7 @@
 //! A list of which copies share what did not change (D5).
 
+use std::iter::FlatMap;
+use std::slice;
 use std::sync::Arc;
 
 /// Entries to a page: a change copies so many.
@@ -12,6 +14,10 @@ pub struct Pages<T> {
     pages: Vec<Arc<[T]>>,
     len: usize,
 }
+
+/// A list's entries in order.
+pub type Entries<'p, T> =
+    FlatMap<slice::Iter<'p, Arc<[T]>>, slice::Iter<'p, T>, fn(&'p Arc<[T]>) -> slice::Iter<'p, T>>;
 
 impl<T> Default for Pages<T> {
     fn default() -> Self {
@@ -43,8 +49,28 @@ impl<T> Pages<T> {
     }
 
     /// All entries in order.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
-        self.pages.iter().flat_map(|page| page.iter())
+    pub fn iter(&self) -> Entries<'_, T> {
+        let pages: slice::Iter<'_, Arc<[T]>> = self.pages.iter();
+        pages.flat_map(|page| page.iter())
+    }
+
+    /// How many entries at the beginning fulfil a condition that no later one does.
+    #[must_use]
+    pub fn partition_point(&self, mut holds: impl FnMut(&T) -> bool) -> usize {
+        let is_full = |page: &Arc<[T]>| page.last().is_some_and(&mut holds);
+        let full = self.pages.partition_point(is_full);
+        let rest = self.pages.get(full);
+        full * PAGE + rest.map_or(0, |page| page.partition_point(holds))
+    }
+
+    /// The places of entries on pages that another list does not share: those that may differ.
+    pub fn differing(&self, other: &Pages<T>) -> impl Iterator<Item = usize> {
+        let pages = self.pages.iter().enumerate();
+        let differing = pages.filter(|(at, page)| {
+            let same = other.pages.get(*at);
+            !same.is_some_and(|same| Arc::ptr_eq(page, same))
+        });
+        differing.flat_map(|(at, page)| at * PAGE..at * PAGE + page.len())
     }
 
     /// How many pages two lists share; for tests and for the curious.
@@ -52,6 +78,15 @@ impl<T> Pages<T> {
     pub fn shared_with(&self, other: &Pages<T>) -> usize {
         let pairs = self.pages.iter().zip(&other.pages);
         pairs.filter(|(a, b)| Arc::ptr_eq(a, b)).count()
+    }
+}
+
+impl<'p, T> IntoIterator for &'p Pages<T> {
+    type Item = &'p T;
+    type IntoIter = Entries<'p, T>;
+
+    fn into_iter(self) -> Entries<'p, T> {
+        self.iter()
     }
 }
 

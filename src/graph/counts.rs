@@ -67,6 +67,7 @@ impl Counts {
             *sum -= less;
         }
         self.duration_ns = self.duration_ns.saturating_sub(other.duration_ns);
+        self.latency.take_all(&other.latency);
         self.tokens_in = self.tokens_in.saturating_sub(other.tokens_in);
         self.tokens_out = self.tokens_out.saturating_sub(other.tokens_out);
         self.cost = self.cost.saturating_sub(other.cost);

@@ -1,6 +1,7 @@
 //! What the span table keeps of a span.
 
 use crate::base::NodeId;
+use crate::graph::answers::Answers;
 use crate::graph::ledger::{Alias, EdgeSlot};
 use crate::scan::{Flags, NO_NODE, NodeKind, Outcome, Role, Sighting};
 
@@ -9,6 +10,10 @@ pub(crate) type Slot = u32;
 
 /// No place.
 pub(crate) const NONE: Slot = Slot::MAX;
+
+// OTLP's numbers of kinds of spans
+const CLIENT: u8 = 3;
+const PRODUCER: u8 = 4;
 
 /// Whether it is known who runs a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +56,9 @@ pub(crate) struct Context {
     pub(crate) is_default: bool,
     /// A message's receiver stands around it, nothing else between (E-35).
     pub(crate) is_received: bool,
+    /// The actor's is a server's span whose caller has not come, nothing that acts between: it may be the doorway of a
+    /// remote agent (E-30).
+    pub(crate) is_at_door: bool,
 }
 
 impl Context {
@@ -69,6 +77,7 @@ impl Context {
         above_kind: 0,
         is_default: false,
         is_received: false,
+        is_at_door: false,
     };
 
     /// Above a root.
@@ -110,41 +119,6 @@ impl Context {
             service,
             ..Context::NOTHING
         }
-    }
-}
-
-/// How the servers' spans that answer to a client's span ended: how many, by outcome (O-14).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Answers([u16; Outcome::COUNT]);
-
-impl Answers {
-    /// One more, or one fewer.
-    pub(crate) fn add(&mut self, outcome: Outcome, is_more: bool) {
-        let count = &mut self.0[outcome as usize];
-        *count = if is_more {
-            count.saturating_add(1)
-        } else {
-            count.saturating_sub(1)
-        };
-    }
-
-    /// Whether there is none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.iter().all(|count| *count == 0)
-    }
-
-    /// The worst of them, in the order in which outcomes are listed.
-    pub(crate) fn worst(&self) -> Outcome {
-        [
-            Outcome::Error,
-            Outcome::Timeout,
-            Outcome::Throttled,
-            Outcome::Blocked,
-            Outcome::Cancelled,
-        ]
-        .into_iter()
-        .find(|outcome| self.0[*outcome as usize] > 0)
-        .unwrap_or_default()
     }
 }
 
@@ -352,6 +326,7 @@ impl Entry {
     #[inline(always)]
     fn passed_on<'t>(&self, slot: Slot, at: impl Fn(Slot) -> &'t Sighting) -> Context {
         let mut through = self.context;
+        through.is_received &= !self.is_sent();
         match self.seen.role {
             Role::Actor if self.is_served_tool() => {}
             Role::Actor | Role::McpServer => return self.of_actor(slot),
@@ -369,7 +344,10 @@ impl Entry {
                 };
             }
             Role::TransportServer if !self.is_inside() && !self.is_doorway(&at) => {
-                return Context::of_service(self.seen.service);
+                return Context {
+                    is_at_door: through.standing == Standing::Waiting,
+                    ..Context::of_service(self.seen.service)
+                };
             }
             Role::McpClient if !self.is_carried_by(Role::McpClient, slot, &at) => {
                 if self.seen.bears_node() {
@@ -451,6 +429,12 @@ impl Entry {
         self.is_carried(slot, at) && at(self.context.via).role == role
     }
 
+    /// E-35: a message's way into its queue, so that a receiver below it takes another one.
+    fn is_sent(&self) -> bool {
+        let is_queue = self.seen.role == Role::Leaf && self.seen.kind == NodeKind::Queue;
+        is_queue || self.seen.span_kind == PRODUCER
+    }
+
     /// K-18: a step that calls a model itself.
     pub(crate) fn is_agent(&self) -> bool {
         self.seen.role == Role::Step && !self.answers.is_empty()
@@ -458,8 +442,6 @@ impl Entry {
 
     /// K-64: a server's span that is no boundary between processes.
     pub(crate) fn is_inside(&self) -> bool {
-        const CLIENT: u8 = 3;
-        const PRODUCER: u8 = 4;
         self.context.above == self.seen.service
             && !matches!(self.context.above_kind, CLIENT | PRODUCER)
     }
@@ -471,6 +453,12 @@ impl Entry {
             let call = at(via);
             call.role == Role::McpClient || call.flags.has(Flags::REMOTE)
         }
+    }
+
+    /// E-30: whether a doorway may lead to it.
+    pub(crate) fn is_led_to(&self) -> bool {
+        let is_decider = matches!(self.seen.kind, NodeKind::Agent | NodeKind::Workflow);
+        self.seen.role == Role::McpServer || self.seen.role == Role::Actor && is_decider
     }
 
     /// E-23: the tool that an MCP server runs is the server.

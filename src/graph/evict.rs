@@ -15,6 +15,7 @@ impl Shard {
     /// Makes room. A trace that had nothing to give is not looked at again before its next span.
     pub(super) fn evict(&mut self) {
         if let Some(trace) = self.table.oldest(Shelf::Closed) {
+            self.close(trace, false);
             self.stats.evicted_closed += self.remove(&[trace]);
             return;
         }
@@ -28,6 +29,7 @@ impl Shard {
         }
         if let Some(trace) = self.table.oldest(Shelf::Stuck) {
             self.give_up(trace);
+            self.close(trace, false);
             self.stats.evicted_waiting += self.remove(&[trace]);
         }
     }
@@ -40,6 +42,9 @@ impl Shard {
             self.table.oldest_with(Shelf::Closed, missing, &mut traces);
             if traces.is_empty() {
                 break;
+            }
+            for trace in &traces {
+                self.close(*trace, false);
             }
             self.stats.evicted_closed += self.remove(&traces);
             traces.clear();
@@ -67,6 +72,7 @@ impl Shard {
             }
             let is_last = links.next_in_trace == NONE;
             let before = self.table.len();
+            self.note_loss(trace);
             self.table.remove_leaf(slot);
             freed += (before - self.table.len()) as u64;
             if is_last || self.table.oldest(Shelf::Open) != Some(trace) {

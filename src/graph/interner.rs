@@ -98,6 +98,12 @@ impl Interner {
         }
     }
 
+    /// The most that it knows.
+    #[must_use]
+    pub fn limits(&self) -> InternLimits {
+        self.limits
+    }
+
     /// The number of an edge, and the key under which it is counted: its own, or the overflow's.
     pub fn edge(&self, key: EdgeKey) -> (EdgeId, EdgeKey) {
         if let Some(id) = self.edges.get(&key) {

@@ -67,7 +67,14 @@ impl Latency {
         }
     }
 
-    /// The same, of a bucket's number.
+    /// Takes another's away.
+    pub fn take_all(&mut self, other: &Latency) {
+        for cell in &other.cells {
+            self.add_to(cell.bucket(), -cell.calls());
+        }
+    }
+
+    /// The same as [`Latency::add`], of a bucket's number.
     pub(crate) fn add_to(&mut self, bucket: u16, calls: i64) {
         match self
             .cells

@@ -82,6 +82,8 @@ pub(crate) struct Ledger {
     seed: u64,
     slots: HashTable<(EdgeKey, EdgeSlot)>,
     edges: Vec<Row<EdgeId>>,
+    /// Of each edge: its number everywhere, and where it begins.
+    ends: Vec<(EdgeId, NodeId)>,
     changed_edges: Vec<EdgeSlot>,
     spilled_edges: Spilled,
     /// By the node's number: its row plus one, 0 for none.
@@ -99,6 +101,7 @@ impl Ledger {
             seed,
             slots: HashTable::new(),
             edges: Vec::new(),
+            ends: Vec::new(),
             changed_edges: Vec::new(),
             spilled_edges: Spilled::new(MOST_SPILLED),
             node_rows: Vec::new(),
@@ -123,10 +126,17 @@ impl Ledger {
         }
         let slot = u32::try_from(self.edges.len()).unwrap_or(u32::MAX);
         self.edges.push(Row::new(id));
+        self.ends.push((id, kept.from));
         let seed = self.seed;
         self.slots
             .insert_unique(hash, (kept, slot), |(key, _)| hash_of(seed, *key));
         slot
+    }
+
+    /// An edge's number everywhere, and the node from which it comes.
+    #[inline]
+    pub(crate) fn edge_of(&self, slot: EdgeSlot) -> (EdgeId, NodeId) {
+        self.ends[slot as usize]
     }
 
     /// Counts a call for an edge, or takes it back.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sightings ─▶ Shard (a thread each, one writer) ─ Changes, when asked ─▶ Totals (the tick) ─▶ GraphSnapshot ─▶ all
-//!                 span table [spans]  ledger                                sums, aliases       immutable
+//!                 span table [spans]  ledger, walk                          sums, aliases       immutable
 //!                         Interner [nodes, edges]: keys ⇄ numbers, shared by all
 //! ```
 //!
@@ -10,6 +10,7 @@
 //! **Invariants.** The graph is a function of the set of spans, not of their order or their batches (B-08).
 //! **Not here.** Reading spans (`scan`), threads and clocks (`guard`, `connectors`), rates and risk (`analysis`).
 
+mod answers;
 mod counting;
 mod counts;
 mod entry;
@@ -21,12 +22,14 @@ mod ledger;
 mod reading;
 mod shard;
 mod snapshot;
+mod structure;
 mod table;
 #[cfg(test)]
 mod tests;
 mod totals;
 mod trials;
 mod turns;
+mod walk;
 mod window;
 
 pub use counts::Counts;
@@ -34,7 +37,8 @@ pub use interner::{EdgeKey, InternLimits, Interner, NodeRecord, OVERFLOW};
 pub use latency::Latency;
 pub use ledger::Alias;
 pub use shard::{Changes, Shard, ShardSettings, ShardStats};
-pub use snapshot::{EdgeRow, GraphSnapshot, NodeRow, Row};
+pub use snapshot::{EdgeRow, FollowedRow, GraphSnapshot, NodeRow, Row, Rows, RowsIter};
 pub use totals::Totals;
-pub use trials::{Followed, Trials};
+pub use trials::{Fan, Fell, Followed, Trials};
+pub use walk::{WalkSettings, WalkStats};
 pub use window::{Bucket, Cell};

@@ -24,8 +24,9 @@ use crate::graph::entry::{Call, Context, NONE, Slot, Standing};
 use crate::graph::interner::Interner;
 use crate::graph::ledger::{Alias, Differences, Ledger};
 use crate::graph::table::{Shelf, SpanTable};
-use crate::graph::trials::{Followed, Trials};
+use crate::graph::trials::{Fan, Fell, Followed, Trials};
 use crate::graph::turns;
+use crate::graph::walk::{Learned, WalkSettings, WalkStats, Walks};
 use crate::graph::window::{Bucket, Cell};
 use crate::scan::{NO_NODE, Role, Sighting};
 use std::collections::VecDeque;
@@ -46,6 +47,8 @@ pub struct ShardSettings {
     pub t_pair: Duration,
     /// How long a trace is kept for what comes late (B-05).
     pub t_keep: Duration,
+    /// The walk over traces that are complete.
+    pub walk: WalkSettings,
 }
 
 /// Numbers of a shard's own life. Counters but for the last three.
@@ -67,6 +70,8 @@ pub struct ShardStats {
     pub given_up: u64,
     /// Handoffs whose target the span does not say (E-15).
     pub unresolved_handoffs: u64,
+    /// The closing walks.
+    pub walks: WalkStats,
     /// Entries in the table.
     pub spans: u64,
     /// Spans whose source is not known yet.
@@ -92,8 +97,12 @@ pub struct Changes {
     pub trials: Vec<(EdgeId, Trials)>,
     /// What followed on calls of the first edge: calls of the second.
     pub followed: Vec<((EdgeId, EdgeId), Followed)>,
+    /// How callers fared when concurrent calls failed.
+    pub fans: Vec<(Fan, Fell)>,
     /// The shard's numbers as they stand.
     pub stats: ShardStats,
+    /// Stream time when it handed this over.
+    pub at: Nanos,
 }
 
 /// How often a span may come to itself before its loop is cut open.
@@ -104,6 +113,7 @@ pub struct Shard {
     settings: ShardSettings,
     pub(super) table: SpanTable,
     pub(super) ledger: Ledger,
+    pub(super) walks: Walks,
     pub(super) stats: ShardStats,
     /// Clients' spans that wait for an answer, with the time until which they do. At most one per place in the table.
     unanswered: VecDeque<(Nanos, Slot, SpanId)>,
@@ -127,6 +137,7 @@ impl Shard {
         Shard {
             table: SpanTable::new(settings.spans, settings.seed),
             ledger: Ledger::new(interner, settings.seed),
+            walks: Walks::new(settings.walk, settings.spans),
             settings,
             stats: ShardStats::default(),
             unanswered: VecDeque::new(),
@@ -168,10 +179,14 @@ impl Shard {
                 return;
             }
             Some(slot) => {
+                self.reopen(trace);
                 self.table.arrive(slot, seen);
                 slot
             }
-            None => self.table.insert(trace, seen),
+            None => {
+                self.reopen(trace);
+                self.table.insert(trace, seen)
+            }
         };
         // until it is settled it waits
         self.note_waiting(slot, true);
@@ -190,6 +205,9 @@ impl Shard {
         self.settle(slot, true);
         self.table.trace_mut(trace).last = now.0;
         turns::note(self.table.trace_mut(trace), seen);
+        if seen.outcome.is_failure() {
+            self.note_failure(trace);
+        }
         self.stir(trace);
         self.file(slot);
         if seen.peer != NO_NODE {
@@ -207,9 +225,12 @@ impl Shard {
             return;
         };
         if self.table.holds(slot, span) {
+            let trace = self.table.links(slot).trace;
+            self.reopen(trace);
             self.take_back(slot);
             self.table.entry_mut(slot).is_overdue = true;
             self.count(slot);
+            self.line_up(trace);
         }
     }
 
@@ -226,6 +247,7 @@ impl Shard {
                 Shelf::Open
             },
         );
+        self.line_up(at);
     }
 
     /// Gives an entry the context that its parent says, and goes on below as far as that changes anything.
@@ -267,7 +289,14 @@ impl Shard {
     fn context(&self, slot: Slot) -> Context {
         match self.table.links(slot).parent {
             NONE => Context::ROOT,
-            parent => self.below(parent),
+            parent => {
+                let mut context = self.below(parent);
+                // whether a service called it or a remote caller, through the service, shows when the caller's span comes
+                if context.is_at_door && self.table.entry(slot).is_led_to() {
+                    context.standing = Standing::Waiting;
+                }
+                context
+            }
         }
     }
 
@@ -357,6 +386,7 @@ impl Shard {
         }
         self.stir(trace);
         self.table.renew(trace, Shelf::Closed);
+        self.line_up(trace);
     }
 
     fn settle_children(&mut self, slot: Slot) {
@@ -380,9 +410,11 @@ impl Shard {
                 self.give_up(trace);
             }
         }
+        self.walk_settled(now);
         while let Some(trace) = self.table.oldest(Shelf::Closed)
             && is_due(self.table.trace(trace).last, self.settings.t_keep)
         {
+            self.close(trace, false);
             self.stats.expired += self.remove(&[trace]);
         }
     }
@@ -398,6 +430,7 @@ impl Shard {
             self.wait_no_more();
         }
         self.take_turns();
+        self.walk_all();
     }
 
     /// Hands over what changed. Between two sightings, so that a move never shows half done.
@@ -413,13 +446,25 @@ impl Shard {
             node_cells,
             edge_cells,
         } = self.ledger.take();
+        let Learned {
+            trials,
+            followed,
+            fans,
+            stats: walks,
+        } = self.walks.take();
         Changes {
             nodes,
             edges,
             aliases,
             node_cells,
             edge_cells,
-            stats: self.stats,
+            trials,
+            followed,
+            fans,
+            stats: ShardStats {
+                walks,
+                ..self.stats
+            },
             ..Changes::default()
         }
     }

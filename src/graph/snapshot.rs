@@ -1,18 +1,20 @@
 //! The graph as it was at one tick: immutable, read by everyone (D5).
 //!
-//! Edges stand in compressed sparse rows: those that leave a node lie side by side.
+//! Edges stand in compressed sparse rows: those that leave a node lie side by side. Two snapshots share their structure
+//! unless a node or an edge came, went or is shown elsewhere, and every row that did not change.
 
-use crate::base::NodeId;
+use crate::base::{EdgeId, Entries, NodeId, Pages};
 use crate::graph::counts::Counts;
 use crate::graph::interner::NodeRecord;
+use crate::graph::structure::{Ends, Moved, Structure, moved};
+use crate::graph::trials::{Followed, Trials};
 use crate::scan::{EdgeKind, NodeKind};
+use std::iter::Map;
+use std::ops::Range;
 use std::sync::Arc;
 
-/// A node's place in a snapshot.
+/// A node's or an edge's place in a snapshot.
 pub type Row = u32;
-
-/// No place: the node is not in the snapshot.
-const NO_ROW: Row = Row::MAX;
 
 /// A node and its sums.
 #[derive(Clone, Debug)]
@@ -34,6 +36,8 @@ pub struct EdgeRow {
     pub kind: EdgeKind,
     /// What was counted of it.
     pub counts: Counts,
+    /// What its failed calls led to.
+    pub trials: Trials,
 }
 
 impl EdgeRow {
@@ -50,90 +54,202 @@ impl EdgeRow {
     }
 }
 
+/// How often calls of one edge were followed by calls of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FollowedRow {
+    /// The row of the edge that was called first.
+    pub first: Row,
+    /// The row of the edge that was called then.
+    pub second: Row,
+    /// How often.
+    pub followed: Followed,
+}
+
+/// Rows in order, each with its number.
+#[derive(Debug)]
+pub struct Rows<'g, T>(&'g Pages<Arc<T>>);
+
+impl<T> Clone for Rows<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Rows<'_, T> {}
+
+impl<'g, T> Rows<'g, T> {
+    /// How many there are.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The row of this number.
+    #[must_use]
+    pub fn get(self, row: Row) -> Option<&'g T> {
+        self.0.get(row as usize).map(|shared| &**shared)
+    }
+
+    /// All rows.
+    pub fn iter(self) -> RowsIter<'g, T> {
+        self.0.iter().map(|shared| &**shared)
+    }
+}
+
+/// Rows in order.
+pub type RowsIter<'g, T> = Map<Entries<'g, Arc<T>>, fn(&'g Arc<T>) -> &'g T>;
+
+impl<'g, T> IntoIterator for Rows<'g, T> {
+    type Item = &'g T;
+    type IntoIter = RowsIter<'g, T>;
+
+    fn into_iter(self) -> RowsIter<'g, T> {
+        self.iter()
+    }
+}
+
 /// Nodes, edges, and what the splice writes.
 #[derive(Clone, Debug, Default)]
 pub struct GraphSnapshot {
+    pub(super) structure: Arc<Structure>,
     /// In order of kind, id and realm.
-    nodes: Vec<NodeRow>,
-    /// In order of `from`'s row.
-    edges: Vec<EdgeRow>,
-    /// Where each node's edges begin; one more than nodes.
-    starts: Vec<u32>,
-    /// By raw number: the row of the node as which it is shown.
-    rows: Vec<Row>,
+    pub(super) nodes: Pages<Arc<NodeRow>>,
+    /// In order of the rows at their ends, then of kind.
+    pub(super) edges: Pages<Arc<EdgeRow>>,
+    /// In order of the rows.
+    pub(super) followed: Pages<FollowedRow>,
 }
 
 impl GraphSnapshot {
-    /// Puts rows in order. `shown` says by raw number as which node each is shown.
-    pub(crate) fn new(mut nodes: Vec<NodeRow>, mut edges: Vec<EdgeRow>, shown: &[NodeId]) -> Self {
-        nodes.sort_by(|a, b| {
-            let (a, b) = (&a.record, &b.record);
-            (a.key.kind, &a.id, &a.key.realm).cmp(&(b.key.kind, &b.id, &b.key.realm))
-        });
-        let mut own = vec![NO_ROW; shown.len()];
-        for (row, node) in (0..).zip(&nodes) {
-            if let Some(place) = own.get_mut(node.record.node.0 as usize) {
-                *place = row;
-            }
-        }
-        let row_of = |node: NodeId| own.get(node.0 as usize).copied().unwrap_or(NO_ROW);
-        let rows = shown.iter().map(|node| row_of(*node)).collect();
-        edges.sort_by_key(|edge| (row_of(edge.from), row_of(edge.to), edge.kind));
-        let mut starts = Vec::with_capacity(nodes.len() + 1);
-        let mut at = 0;
-        for row in 0..=nodes.len() {
-            while edges
-                .get(at)
-                .is_some_and(|edge| (row_of(edge.from) as usize) < row)
-            {
-                at += 1;
-            }
-            starts.push(u32::try_from(at).unwrap_or(u32::MAX));
-        }
-        GraphSnapshot {
-            nodes,
-            edges,
-            starts,
-            rows,
-        }
-    }
-
     /// All nodes, in order of kind, id and realm.
     #[must_use]
-    pub fn nodes(&self) -> &[NodeRow] {
-        &self.nodes
+    pub fn nodes(&self) -> Rows<'_, NodeRow> {
+        Rows(&self.nodes)
     }
 
     /// All edges, those of one source side by side.
     #[must_use]
-    pub fn edges(&self) -> &[EdgeRow] {
-        &self.edges
+    pub fn edges(&self) -> Rows<'_, EdgeRow> {
+        Rows(&self.edges)
+    }
+
+    /// The node at a row.
+    #[inline]
+    #[must_use]
+    pub fn node_at(&self, row: Row) -> Option<&NodeRow> {
+        self.nodes.get(row as usize).map(|shared| &**shared)
+    }
+
+    /// The edge at an edge's row.
+    #[inline]
+    #[must_use]
+    pub fn edge_at(&self, row: Row) -> Option<&EdgeRow> {
+        self.edges.get(row as usize).map(|shared| &**shared)
     }
 
     /// The edges that leave the node at this row.
+    pub fn edges_from(&self, row: Row) -> impl DoubleEndedIterator<Item = &EdgeRow> + Clone {
+        self.edge_rows_from(row).filter_map(|at| self.edge_at(at))
+    }
+
+    /// The edges that reach the node at this row.
+    pub fn edges_to(&self, row: Row) -> impl DoubleEndedIterator<Item = &EdgeRow> + Clone {
+        let rows = self.edge_rows_to(row).iter();
+        rows.filter_map(|at| self.edge_at(*at))
+    }
+
+    /// The rows of the edges that leave the node at this row.
+    #[inline]
     #[must_use]
-    pub fn edges_from(&self, row: Row) -> &[EdgeRow] {
-        let bound = |at: usize| self.starts.get(at).copied().unwrap_or(0) as usize;
-        self.edges
-            .get(bound(row as usize)..bound(row as usize + 1))
-            .unwrap_or_default()
+    pub fn edge_rows_from(&self, row: Row) -> Range<Row> {
+        self.structure.layout.outgoing(row)
+    }
+
+    /// The rows of the edges that reach the node at this row, ascending.
+    #[inline]
+    #[must_use]
+    pub fn edge_rows_to(&self, row: Row) -> &[Row] {
+        self.structure.layout.incoming.get(row)
+    }
+
+    /// The row of the node from which the edge at this row goes out.
+    #[inline]
+    #[must_use]
+    pub fn from_row(&self, edge: Row) -> Option<Row> {
+        self.ends(edge).map(|ends| ends.from)
+    }
+
+    /// The row of the node that the edge at this row reaches.
+    #[inline]
+    #[must_use]
+    pub fn to_row(&self, edge: Row) -> Option<Row> {
+        self.ends(edge).map(|ends| ends.to)
+    }
+
+    fn ends(&self, edge: Row) -> Option<Ends> {
+        self.structure.layout.ends.get(edge as usize).copied()
     }
 
     /// Where a node is shown, through aliases; `None` if nothing is counted of it yet.
     #[inline]
     #[must_use]
     pub fn row(&self, node: NodeId) -> Option<Row> {
-        self.rows
-            .get(node.0 as usize)
-            .copied()
-            .filter(|row| *row != NO_ROW)
+        self.structure.layout.row(node)
+    }
+
+    /// Where an edge is shown, through the aliases of its ends; `None` if nothing is counted of it.
+    #[inline]
+    #[must_use]
+    pub fn row_of_edge(&self, edge: EdgeId) -> Option<Row> {
+        self.structure.layout.edge_row(edge)
+    }
+
+    /// The numbers of the nodes whose sums are shown at a row; none for one that is known as the end of edges only.
+    #[must_use]
+    pub fn raw_nodes(&self, row: Row) -> &[NodeId] {
+        self.structure.layout.node_sources.get(row)
+    }
+
+    /// The numbers of the edges whose sums are shown at an edge's row.
+    #[must_use]
+    pub fn raw_edges(&self, row: Row) -> &[EdgeId] {
+        self.structure.layout.edge_sources.get(row)
+    }
+
+    /// The numbers of the edges whose calls count for the node at this row although another node answered to them: calls
+    /// of a model without a name, where it can be one only (N-27).
+    pub fn gained(&self, row: Row) -> impl Iterator<Item = EdgeId> {
+        numbers(moved(&self.structure.layout.gained, row))
+    }
+
+    /// The numbers of the edges whose calls are in the sums of this row's nodes, but are shown at another row (N-27).
+    pub fn lost(&self, row: Row) -> impl Iterator<Item = EdgeId> {
+        numbers(moved(&self.structure.layout.lost, row))
+    }
+
+    /// Same number, same structure: rows, ends and what the rows are made of. It never falls.
+    #[must_use]
+    pub fn structure_version(&self) -> u64 {
+        self.structure.version
+    }
+
+    /// What followed on what, by the rows of the edges, ascending.
+    #[must_use]
+    pub fn followed(&self) -> &Pages<FollowedRow> {
+        &self.followed
     }
 
     /// A node, through aliases.
     #[inline]
     #[must_use]
     pub fn node(&self, node: NodeId) -> Option<&NodeRow> {
-        self.nodes.get(self.row(node)? as usize)
+        self.node_at(self.row(node)?)
     }
 
     /// The attributes that a node's spans are given, encoded for the splice.
@@ -146,25 +262,28 @@ impl GraphSnapshot {
     /// How many nodes there are of each kind.
     #[must_use]
     pub fn nodes_by_kind(&self) -> Vec<(NodeKind, u64)> {
-        let count = |kind| {
-            self.nodes
-                .iter()
-                .filter(|row| row.record.key.kind == kind)
-                .count() as u64
-        };
-        NodeKind::ALL
-            .into_iter()
-            .map(|kind| (kind, count(kind)))
-            .collect()
+        let mut counts: Vec<_> = NodeKind::ALL.into_iter().map(|kind| (kind, 0)).collect();
+        for row in self.nodes() {
+            if let Some((_, count)) = counts.get_mut(row.record.key.kind as usize) {
+                *count += 1;
+            }
+        }
+        counts
     }
 
     /// How many edges there are of each kind.
     #[must_use]
     pub fn edges_by_kind(&self) -> Vec<(EdgeKind, u64)> {
-        let count = |kind| self.edges.iter().filter(|row| row.kind == kind).count() as u64;
-        EdgeKind::ALL
-            .into_iter()
-            .map(|kind| (kind, count(kind)))
-            .collect()
+        let mut counts: Vec<_> = EdgeKind::ALL.into_iter().map(|kind| (kind, 0)).collect();
+        for row in self.edges() {
+            if let Some((_, count)) = counts.get_mut(row.kind as usize) {
+                *count += 1;
+            }
+        }
+        counts
     }
+}
+
+fn numbers(moved: &[Moved]) -> impl Iterator<Item = EdgeId> {
+    moved.iter().map(|(_, edge)| *edge)
 }

@@ -46,49 +46,69 @@ impl Shard {
     pub(super) fn take_turns(&mut self) {
         let mut stirred = std::mem::take(&mut self.stirred);
         for (slot, id) in stirred.drain(..) {
-            let trace = self.table.trace_mut(slot);
             // its place may be another's by now
-            if trace.id == id && trace.first != NONE {
-                trace.is_stirred = false;
-                let (has_handoffs, has_twins) = (trace.has_handoffs, trace.has_twins);
-                if has_twins {
-                    self.find_twins_of(slot);
-                }
-                if has_handoffs {
-                    self.take_turns_of(slot);
-                }
+            if self.table.trace(slot).id == id {
+                self.take_turns_in(slot);
             }
         }
         self.stirred = stirred;
     }
 
-    fn take_turns_of(&mut self, trace: Slot) {
-        let (handoffs, mut agents) = self.turns(trace);
-        let mut told = Vec::with_capacity(handoffs.len());
-        for handoff in &handoffs {
-            let at = self.successor(handoff, &agents);
-            let entry = self.table.entry(handoff.slot);
-            let turn = match at.map(|at| agents.remove(at)) {
-                Some(agent) => {
-                    told.push(agent.slot);
-                    let seen = self.seen(agent.slot);
-                    Turn {
-                        node: seen.node,
-                        outcome: seen.outcome,
-                    }
-                }
-                None => Turn::NOBODY,
-            };
-            if entry.turn() != turn {
-                self.recount(handoff.slot, |entry| entry.set_turn(turn));
-            }
+    /// Looks at the turns of one trace, if it was stirred.
+    pub(super) fn take_turns_in(&mut self, slot: Slot) {
+        let trace = self.table.trace_mut(slot);
+        if !trace.is_stirred || trace.first == NONE {
+            return;
         }
-        for slot in told {
-            self.hand(slot, true);
+        trace.is_stirred = false;
+        let (has_handoffs, has_twins) = (trace.has_handoffs, trace.has_twins);
+        if has_twins {
+            self.find_twins_of(slot);
+        }
+        if has_handoffs {
+            self.take_turns_of(slot);
+        }
+    }
+
+    fn take_turns_of(&mut self, trace: Slot) {
+        let (handoffs, agents) = self.match_turns(trace);
+        for (handoff, agent) in handoffs {
+            let turn = agent.map_or(Turn::NOBODY, |agent| {
+                let seen = self.seen(agent);
+                Turn {
+                    node: seen.node,
+                    outcome: seen.outcome,
+                }
+            });
+            if self.table.entry(handoff).turn() != turn {
+                self.recount(handoff, |entry| entry.set_turn(turn));
+            }
+            if let Some(agent) = agent {
+                self.hand(agent, true);
+            }
         }
         for agent in agents {
             self.hand(agent.slot, false);
         }
+    }
+
+    /// The handoffs of a trace, each with the agent's span that took over, and the agents that nobody handed to.
+    fn match_turns(&self, trace: Slot) -> (Vec<(Slot, Option<Slot>)>, Vec<Place>) {
+        let (handoffs, mut agents) = self.turns(trace);
+        let mut matched = Vec::with_capacity(handoffs.len());
+        for handoff in &handoffs {
+            let at = self.successor(handoff, &agents);
+            matched.push((handoff.slot, at.map(|at| agents.remove(at).slot)));
+        }
+        (matched, agents)
+    }
+
+    /// The handoffs of a trace to which an agent's span answers, and that span.
+    pub(super) fn matched(&self, trace: Slot) -> impl Iterator<Item = (Slot, Slot)> + use<> {
+        let (handoffs, _) = self.match_turns(trace);
+        handoffs
+            .into_iter()
+            .filter_map(|(handoff, agent)| Some((handoff, agent?)))
     }
 
     fn hand(&mut self, slot: Slot, is_handed: bool) {

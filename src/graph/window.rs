@@ -9,7 +9,7 @@
 //! what is taken back is taken from where it was put. **Not here.** Windows and lateness (the tick).
 
 use crate::scan::Outcome;
-use std::ops::AddAssign;
+use std::ops::{AddAssign, SubAssign};
 
 /// A stretch of event time: how many tens of seconds after 1970 it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,6 +66,16 @@ impl Cell {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Cell::default()
+    }
+}
+
+impl SubAssign<&Cell> for Cell {
+    fn sub_assign(&mut self, other: &Cell) {
+        self.calls -= other.calls;
+        self.failures -= other.failures;
+        self.throttled -= other.throttled;
+        self.timeouts -= other.timeouts;
+        self.octaves -= other.octaves;
     }
 }
 

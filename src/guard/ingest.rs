@@ -145,7 +145,7 @@ impl Edit for Pass<'_, '_> {
         let Some(origin) = &self.origin else {
             return; // the splice asks about the resource first
         };
-        let scanned = match self.scanner.scan(origin, self.scope, &span.view()) {
+        let scanned = match self.scanner.scan(origin, self.scope, span) {
             Ok(scanned) => scanned,
             Err(Skip::BadId) => return self.counts.bad_id += 1,
             Err(Skip::Ignored) => return self.counts.ignored += 1,
@@ -173,12 +173,90 @@ impl Edit for Pass<'_, '_> {
 /// Puts the node's attributes on its span, in the place of those that say the same (R-STR-5).
 fn enrich(span: SpanBytes<'_>, is_enriched: bool, attributes: &[u8], edits: &mut Edits<'_>) {
     if is_enriched {
-        let ours = [semconv::AGENTGUARD_NODE_ID, semconv::AGENTGUARD_NODE_KIND];
+        let ours = semconv::AGENTGUARD_SPAN_KEYS.map(str::as_bytes);
         for attribute in span.attributes() {
-            if ours.iter().any(|key| key.as_bytes() == attribute.key) {
+            if ours.contains(&attribute.key) {
                 edits.remove(&attribute);
             }
         }
     }
     edits.insert_encoded(attributes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::{Guard, GuardSettings};
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+    use prost::Message;
+
+    fn attribute(key: &str, value: Option<Value>) -> KeyValue {
+        KeyValue {
+            key: key.to_owned(),
+            value: Some(AnyValue { value }),
+            ..KeyValue::default()
+        }
+    }
+
+    fn text(key: &str, value: &str) -> KeyValue {
+        attribute(key, Some(Value::StringValue(value.to_owned())))
+    }
+
+    /// The attributes of an agent's span after a way through the guard.
+    fn enriched(more: &[KeyValue]) -> Vec<KeyValue> {
+        let mut attributes = vec![
+            text(semconv::GEN_AI_OPERATION_NAME, "invoke_agent"),
+            text(semconv::GEN_AI_AGENT_NAME, "tutor"),
+        ];
+        attributes.extend_from_slice(more);
+        let span = Span {
+            trace_id: vec![1; 16],
+            span_id: vec![2; 8],
+            attributes,
+            ..Span::default()
+        };
+        let request = ExportTraceServiceRequest {
+            resource_spans: vec![ResourceSpans {
+                scope_spans: vec![ScopeSpans {
+                    spans: vec![span],
+                    ..ScopeSpans::default()
+                }],
+                ..ResourceSpans::default()
+            }],
+        };
+        let guard = Guard::new(GuardSettings::default());
+        let request = Bytes::from(request.encode_to_vec());
+        let ingested = guard.ingest(&mut guard.worker(), &request, 1).unwrap();
+        let decoded = ExportTraceServiceRequest::decode(ingested.bytes).unwrap();
+        decoded.resource_spans[0].scope_spans[0].spans[0]
+            .attributes
+            .clone()
+    }
+
+    /// R-STR-5, also for what is not known of this node: what another said of it would pass for ours.
+    #[test]
+    fn what_a_span_brings_along_under_our_keys_gives_way_to_what_we_know() {
+        let expected = enriched(&[]);
+        assert_eq!(expected.len(), 4, "two of the sender's, two of ours");
+        let values = [
+            Some(Value::StringValue("agent:-/impostor".to_owned())),
+            Some(Value::DoubleValue(0.5)),
+            Some(Value::BoolValue(true)),
+            Some(Value::IntValue(-1)),
+            None,
+        ];
+        for key in semconv::AGENTGUARD_SPAN_KEYS {
+            for value in &values {
+                let brought = attribute(key, value.clone());
+                assert_eq!(enriched(std::slice::from_ref(&brought)), expected);
+                assert_eq!(enriched(&[brought.clone(), brought]), expected);
+            }
+        }
+        let all = semconv::AGENTGUARD_SPAN_KEYS.map(|key| attribute(key, values[0].clone()));
+        assert_eq!(enriched(&all), expected);
+        let like_ours = [text("agentguard.spof.share", "1"), text("agentguard", "1")];
+        assert_eq!(enriched(&like_ours).len(), 6, "keys that are not ours stay");
+    }
 }

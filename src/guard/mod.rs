@@ -19,14 +19,17 @@ mod snapshot;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod tick;
 
 pub use ingest::{Ingested, ScanCounts, Worker};
 pub use settle::Settler;
 pub use snapshot::Snapshot;
 pub use stream::StreamTime;
+pub use tick::Ticker;
 
+use crate::analysis::RiskSettings;
 use crate::base::Nanos;
-use crate::graph::{Changes, InternLimits, Interner, Shard, ShardSettings, Totals};
+use crate::graph::{Changes, InternLimits, Interner, Shard, ShardSettings, WalkSettings};
 use crate::otlp::{Malformed, Splice, semconv};
 use crate::scan::{Intern, ScanSettings, Scanner};
 use arc_swap::ArcSwap;
@@ -45,6 +48,8 @@ pub struct GuardSettings {
     pub shards: usize,
     /// Each shard's bounds and timers.
     pub shard: ShardSettings,
+    /// How risk is judged.
+    pub risk: RiskSettings,
     /// Whether spans are given their node's attributes.
     pub enriches: bool,
 }
@@ -68,7 +73,9 @@ impl Default for GuardSettings {
                 t_orphan: Duration::from_secs(60),
                 t_pair: Duration::from_secs(10),
                 t_keep: Duration::from_secs(3_600),
+                walk: WalkSettings::default(),
             },
+            risk: RiskSettings::default(),
             enriches: true,
         }
     }
@@ -114,8 +121,8 @@ impl Guard {
 
     /// The tick's state, for its owner.
     #[must_use]
-    pub fn totals(&self) -> Totals {
-        Totals::new(Arc::clone(&self.interner))
+    pub fn ticker(&self) -> Ticker {
+        Ticker::new(Arc::clone(&self.interner), self.settings.risk.clone())
     }
 
     /// How many shards the sightings are meant for.
@@ -147,24 +154,19 @@ impl Guard {
     /// Takes what the shards changed and publishes the graph anew if that was anything; says whether it was.
     pub fn tick<'c>(
         &self,
-        totals: &mut Totals,
+        ticker: &mut Ticker,
         changes: impl IntoIterator<Item = &'c Changes>,
     ) -> bool {
         let mut has_changed = false;
         for changes in changes {
-            has_changed |= totals.absorb(changes);
+            has_changed |= ticker.absorb(changes);
         }
-        if has_changed {
-            self.publish(totals);
+        ticker.roll();
+        let is_news = has_changed || ticker.has_more();
+        if is_news {
+            self.published.store(Arc::new(ticker.snapshot(false)));
         }
-        has_changed
-    }
-
-    fn publish(&self, totals: &mut Totals) {
-        self.published.store(Arc::new(Snapshot {
-            graph: totals.snapshot(),
-            ..Snapshot::default()
-        }));
+        is_news
     }
 
     /// The graph and its findings as the last tick left them.
@@ -199,7 +201,7 @@ pub fn scan(settings: GuardSettings, requests: impl IntoIterator<Item = Bytes>) 
         enriches: false,
         ..settings
     });
-    let (mut worker, mut settler, mut totals) = (guard.worker(), guard.settler(), guard.totals());
+    let (mut worker, mut settler, mut ticker) = (guard.worker(), guard.settler(), guard.ticker());
     let (mut counts, mut malformed) = (ScanCounts::default(), 0);
     // no clock: stream time alone moves
     let now = Nanos(u64::MAX);
@@ -210,14 +212,16 @@ pub fn scan(settings: GuardSettings, requests: impl IntoIterator<Item = Bytes>) 
                 for sightings in &ingested.sightings {
                     settler.settle(sightings, now);
                 }
-                totals.absorb(&settler.collect(now));
+                ticker.absorb(&settler.collect(now));
+                ticker.roll();
             }
             Err(_) => malformed += 1,
         }
     }
     settler.flush();
-    totals.absorb(&settler.collect(now));
-    guard.publish(&mut totals);
+    ticker.absorb(&settler.collect(now));
+    ticker.roll();
+    guard.published.store(Arc::new(ticker.snapshot(true)));
     Scan {
         snapshot: guard.published(),
         counts,

@@ -35,8 +35,12 @@ impl Settler {
 
     /// Lets time pass and hands over what changed.
     pub fn collect(&mut self, now: Nanos) -> Changes {
-        self.shard.expire(self.time.at(now));
-        self.shard.take_changes()
+        let at = self.time.at(now);
+        self.shard.expire(at);
+        Changes {
+            at,
+            ..self.shard.take_changes()
+        }
     }
 
     /// Settles everything as if all timers had fired (B-09).

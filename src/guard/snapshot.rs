@@ -1,8 +1,9 @@
 //! What a tick publishes: the graph, and what it means. One truth, read by everyone (D5).
 
 use crate::analysis::{Analysis, NodeRisk};
-use crate::base::NodeId;
+use crate::base::{NodeId, Pages};
 use crate::graph::{GraphSnapshot, NodeRow};
+use std::sync::Arc;
 
 /// The graph at one tick with its findings; both count rows alike.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +12,8 @@ pub struct Snapshot {
     pub graph: GraphSnapshot,
     /// What that means.
     pub analysis: Analysis,
+    /// By row: what the node's spans are given, encoded for the splice.
+    pub(crate) attributes: Pages<Arc<[u8]>>,
 }
 
 impl Snapshot {
@@ -25,6 +28,7 @@ impl Snapshot {
     #[inline]
     #[must_use]
     pub fn attributes(&self, node: NodeId) -> Option<&[u8]> {
-        self.graph.attributes(node)
+        let row = self.graph.row(node)?;
+        self.attributes.get(row as usize).map(|encoded| &**encoded)
     }
 }

@@ -71,6 +71,52 @@ fn by_key(graph: &GraphSnapshot) -> BTreeMap<String, String> {
     nodes.chain(edges).collect()
 }
 
+/// What the walks over a recording's traces say of its edges: calls that failed, calls that felled their callers, calls
+/// after which callers fell anyway, calls in failing activations.
+fn learned(capture: &'static [u8]) -> BTreeMap<String, [i64; 4]> {
+    let mut settings = GuardSettings::default();
+    settings.shard.walk.healthy_every = 1;
+    let guard = Guard::new(settings);
+    let (mut worker, mut settler) = (guard.worker(), guard.settler());
+    for request in requests(capture) {
+        let ingested = guard.ingest(&mut worker, &request, 64).unwrap();
+        settler.settle(&ingested.sightings.concat(), Nanos(1));
+    }
+    settler.flush();
+    let changes = settler.collect(Nanos(1));
+    let (nodes, keys) = (guard.interner.nodes_since(0), guard.interner.edges_since(0));
+    let name = |edge: usize| {
+        let end = |node: crate::base::NodeId| &nodes[node.0 as usize].display;
+        format!("{} > {}", end(keys[edge].from), end(keys[edge].to))
+    };
+    let failing = changes.trials.iter().filter(|(_, t)| t.in_failing != 0);
+    failing
+        .map(|(edge, t)| {
+            let numbers = [t.failed, t.fell, t.fell_anyway, t.in_failing];
+            (name(edge.0 as usize), numbers)
+        })
+        .collect()
+}
+
+/// A tool's failure that went all the way up, and a model's; the calls beside them felled nobody.
+#[test]
+fn a_recorded_failure_felled_those_above_it() {
+    let expected = [
+        ("editor > gemini-2.5-pro", [0, 0, 0, 2]),
+        ("editor > story_desk", [1, 1, 0, 1]),
+        ("editor > weather_desk", [1, 1, 0, 1]),
+        ("fact_checker > check_fact", [1, 1, 0, 1]),
+        ("fact_checker > gemini-2.5-flash", [0, 0, 0, 1]),
+        ("story_desk > gatherers", [0, 0, 0, 1]),
+        ("story_desk > writer", [1, 1, 0, 1]),
+        ("weather_desk > gemini-2.5-flash", [1, 1, 0, 1]),
+        ("writer > fact_checker", [1, 1, 0, 1]),
+        ("writer > gemini-2.5-pro", [0, 0, 0, 1]),
+    ];
+    let expected = expected.map(|(edge, numbers)| (edge.to_owned(), numbers));
+    assert_eq!(learned(ADK), BTreeMap::from(expected));
+}
+
 fn edges(graph: &GraphSnapshot) -> Vec<String> {
     let name = |node| graph.node(node).map_or("?", |row| &row.record.display);
     graph
@@ -180,8 +226,8 @@ fn stripped(request: &[u8]) -> (ExportTraceServiceRequest, Vec<Vec<(String, Stri
 fn spans_are_given_their_node_and_nothing_else_changes() {
     for capture in [ADK, PYDANTIC] {
         let guard = Guard::new(GuardSettings::default());
-        let (mut worker, mut settler, mut totals) =
-            (guard.worker(), guard.settler(), guard.totals());
+        let (mut worker, mut settler, mut ticker) =
+            (guard.worker(), guard.settler(), guard.ticker());
         let mut enriched = Vec::new();
         let mut with_node = 0;
         for request in requests(capture) {
@@ -195,9 +241,9 @@ fn spans_are_given_their_node_and_nothing_else_changes() {
             enriched.push(ingested.bytes);
         }
         settler.flush();
-        assert!(guard.tick(&mut totals, [&settler.collect(Nanos(u64::MAX))]));
+        assert!(guard.tick(&mut ticker, [&settler.collect(Nanos(u64::MAX))]));
         assert!(
-            !guard.tick(&mut totals, [&settler.collect(Nanos(u64::MAX))]),
+            !guard.tick(&mut ticker, [&settler.collect(Nanos(u64::MAX))]),
             "nothing changed"
         );
         let ids: BTreeSet<String> = guard
@@ -242,7 +288,7 @@ fn several_shards_give_the_graph_of_one() {
         ..GuardSettings::default()
     });
     let mut worker = guard.worker();
-    let mut totals = guard.totals();
+    let mut ticker = guard.ticker();
     let mut settlers: Vec<Settler> = (0..3).map(|_| guard.settler()).collect();
     let mut used = 0;
     for request in requests(PYDANTIC) {
@@ -263,7 +309,7 @@ fn several_shards_give_the_graph_of_one() {
         .iter_mut()
         .map(|settler| settler.collect(Nanos(u64::MAX)))
         .collect();
-    guard.tick(&mut totals, &changes);
+    guard.tick(&mut ticker, &changes);
     assert_eq!(
         by_key(&guard.published().graph),
         by_key(&one.snapshot.graph)

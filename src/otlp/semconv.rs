@@ -20,6 +20,7 @@ names! {
     SERVICE_NAME = "service.name";
     SERVICE_NAMESPACE = "service.namespace";
     SERVICE_VERSION = "service.version";
+    SERVICE_INSTANCE_ID = "service.instance.id";
     DEPLOYMENT_ENVIRONMENT_NAME = "deployment.environment.name";
     DEPLOYMENT_ENVIRONMENT = "deployment.environment";
 }
@@ -209,4 +210,44 @@ names! {
     "Ours: what the guard adds to spans (R-STR-5)":
     AGENTGUARD_NODE_ID = "agentguard.node.id";
     AGENTGUARD_NODE_KIND = "agentguard.node.kind";
+    AGENTGUARD_RISK_SCORE = "agentguard.risk.score";
+    AGENTGUARD_SPOF = "agentguard.spof";
+    AGENTGUARD_BLAST_RADIUS = "agentguard.blast_radius";
+}
+
+/// All that the guard adds to a span that bears a node: who it is (text), and what is known of it: risk from 0 to 10
+/// (double), whether it is a single point of failure (bool), and the share of the traffic that stops with it (double).
+pub const AGENTGUARD_SPAN_KEYS: [&str; 5] = [
+    AGENTGUARD_NODE_ID,
+    AGENTGUARD_NODE_KIND,
+    AGENTGUARD_RISK_SCORE,
+    AGENTGUARD_SPOF,
+    AGENTGUARD_BLAST_RADIUS,
+];
+names! {
+    "Ours: the names of events":
+    EVENT_NODE_DISCOVERED = "agentguard.node.discovered";
+    EVENT_EDGE_DISCOVERED = "agentguard.edge.discovered";
+    EVENT_SPOF_DETECTED = "agentguard.spof.detected";
+    EVENT_CYCLE_DETECTED = "agentguard.cycle.detected";
+}
+
+names! {
+    "Ours: what events say, besides the node's id and kind":
+    AGENTGUARD_REALM = "agentguard.realm";
+    AGENTGUARD_EVIDENCE = "agentguard.evidence";
+    AGENTGUARD_NODE_NAME = "agentguard.node.name";
+    AGENTGUARD_EDGE_KIND = "agentguard.edge.kind";
+    AGENTGUARD_EDGE_FROM_ID = "agentguard.edge.from.id";
+    AGENTGUARD_EDGE_FROM_KIND = "agentguard.edge.from.kind";
+    AGENTGUARD_EDGE_FROM_NAME = "agentguard.edge.from.name";
+    AGENTGUARD_EDGE_TO_ID = "agentguard.edge.to.id";
+    AGENTGUARD_EDGE_TO_KIND = "agentguard.edge.to.kind";
+    AGENTGUARD_EDGE_TO_NAME = "agentguard.edge.to.name";
+    AGENTGUARD_SPOF_SHARE = "agentguard.spof.share";
+    AGENTGUARD_DEPENDENTS_DIRECT = "agentguard.dependents.direct";
+    AGENTGUARD_DEPENDENTS_TRANSITIVE = "agentguard.dependents.transitive";
+    AGENTGUARD_CYCLE_SIZE = "agentguard.cycle.size";
+    AGENTGUARD_CYCLE_NODES = "agentguard.cycle.nodes";
+    AGENTGUARD_EVENTS_SUPPRESSED = "agentguard.events.suppressed";
 }

@@ -254,7 +254,7 @@ impl<'a> Check<'a> {
         if is_ascii(text) {
             return Some(());
         }
-        match std::str::from_utf8(text) {
+        match simdutf8::compat::from_utf8(text) {
             Ok(_) => Some(()),
             Err(error) => {
                 let (_, bad) = text.split_at_checked(error.valid_up_to())?;

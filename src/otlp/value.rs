@@ -7,7 +7,7 @@
 //! No encoder writes that, but a view must say what a decoder says, so [`Parts`] walks over them; for the usual form it is
 //! two slices, one of them empty.
 
-use crate::otlp::wire::{Fields, Value, tag_byte, take_len};
+use crate::otlp::wire::{Fields, Value, tag_byte, take_len, varint};
 
 /// The attributes of a span, a resource, a scope, an event, a link, or the entries of a map.
 #[derive(Clone, Copy, Debug)]
@@ -133,7 +133,7 @@ pub struct AttrView<'a> {
 
 impl<'a> AttrView<'a> {
     #[inline]
-    fn decode(body: &'a [u8], head: usize) -> Self {
+    pub(crate) fn decode(body: &'a [u8], head: usize) -> Self {
         AttrView::usual(body, head).unwrap_or_else(|| AttrView::scattered(body, head))
     }
 
@@ -190,6 +190,34 @@ impl<'a> AttrView<'a> {
     #[must_use]
     pub fn value(&self) -> ValueView<'a> {
         self.value.decode()
+    }
+
+    /// Its value, if that is text; quicker than [`AttrView::value`].
+    #[inline]
+    #[must_use]
+    pub fn text(&self) -> Option<&'a [u8]> {
+        if let [0x0a, after @ ..] = self.value.only()
+            && let Some((text, [])) = take_len(after)
+        {
+            return Some(text);
+        }
+        match self.value() {
+            ValueView::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Its value, if that is a whole number in the form that every encoder writes; else [`AttrView::value`] must say.
+    #[inline]
+    #[must_use]
+    pub fn quick_int(&self) -> Option<i64> {
+        match self.value.only() {
+            [0x18, after @ ..] => match varint(after) {
+                Some((number, [])) => Some(number.cast_signed()),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// The value's fields as they stand, for a copy under another key.
@@ -257,6 +285,16 @@ impl<'a> Parts<'a> {
             return ValueView::Str(text);
         }
         self.last_member()
+    }
+
+    /// The bytes of a value in one part; of others nothing.
+    #[inline]
+    fn only(&self) -> &'a [u8] {
+        if self.to_come.is_done() {
+            self.current.rest()
+        } else {
+            &[]
+        }
     }
 
     /// The member that counts. An array or a map begins where the run of such members begins that ends the value.

@@ -9,8 +9,8 @@
 //! **Invariant.** Of validated bytes everything is read. Of others reading stops quietly at what is broken.
 //! **Not here.** UTF-8 checks (`validate` made them), log records and metrics, which only the splice touches.
 
-use crate::otlp::value::{Attributes, text};
-use crate::otlp::wire::{Fields, Value, take_len, take8, varint};
+use crate::otlp::value::{AttrView, Attributes, text};
+use crate::otlp::wire::{Fields, Value, offset_in, take_len, take8, varint};
 
 /// An `ExportTraceServiceRequest`.
 #[derive(Clone, Copy, Debug)]
@@ -148,6 +148,28 @@ impl<'a> SpanBytes<'a> {
     pub fn view(self) -> SpanView<'a> {
         SpanView::decode(self.body)
     }
+
+    /// Reads its fields and hands over each attribute on the way, for those who need both; the splice does not edit these
+    /// attributes.
+    #[inline]
+    pub fn read(self, mut each: impl FnMut(AttrView<'a>)) -> SpanView<'a> {
+        SpanView::walk(self.body, |attribute| each(AttrView::decode(attribute, 0)))
+    }
+
+    /// Where a part of the span begins in it.
+    #[inline]
+    pub(crate) fn offset_of(self, part: &[u8]) -> usize {
+        offset_in(self.body, part)
+    }
+
+    /// The part of the span that is so long and begins there; nothing where it has none.
+    #[inline]
+    pub(crate) fn part(self, from: usize, len: usize) -> &'a [u8] {
+        self.body
+            .get(from..)
+            .and_then(|tail| tail.get(..len))
+            .unwrap_or_default()
+    }
 }
 
 /// A span. Ids are as long as the sender made them; names are UTF-8.
@@ -186,24 +208,39 @@ impl<'a> SpanView<'a> {
     #[inline]
     #[must_use]
     pub fn decode(span: &'a [u8]) -> Self {
+        SpanView::walk(span, |_| ())
+    }
+
+    /// The same, with the bytes of every attribute as they are passed.
+    #[inline]
+    fn walk(span: &'a [u8], mut attribute: impl FnMut(&'a [u8])) -> Self {
         let mut view = SpanView::default();
         let mut rest = span;
         while let Some((&tag, after)) = rest.split_first() {
             // the fields of nearly every span, by the one byte of their tag
             let quick = match tag {
-                0x4a => {
+                0x4a => take_len(after).map(|(body, next)| {
                     if view.attributes.is_empty() {
                         view.attributes = rest;
                     }
-                    take_len(after).map(|(_, next)| next)
-                }
+                    attribute(body);
+                    next
+                }),
                 0x0a => assign(&mut view.trace_id, take_len(after)),
                 0x12 => assign(&mut view.span_id, take_len(after)),
                 0x22 => assign(&mut view.parent_span_id, take_len(after)),
                 0x2a => assign(&mut view.name, take_len(after)),
+                0x30 => varint(after).map(|(kind, next)| {
+                    view.kind = low32(kind);
+                    next
+                }),
                 0x39 => assign(&mut view.start, take8(after)),
                 0x41 => assign(&mut view.end, take8(after)),
-                _ => view.rarely(rest),
+                0x7a => take_len(after).map(|(status, next)| {
+                    view.status(status);
+                    next
+                }),
+                _ => view.rarely(rest, &mut attribute),
             };
             match quick {
                 Some(next) => rest = next,
@@ -214,7 +251,7 @@ impl<'a> SpanView<'a> {
     }
 
     /// Reads a field of any other form; answers what follows.
-    fn rarely(&mut self, rest: &'a [u8]) -> Option<&'a [u8]> {
+    fn rarely(&mut self, rest: &'a [u8], attribute: &mut impl FnMut(&'a [u8])) -> Option<&'a [u8]> {
         let mut fields = Fields::new(rest);
         match fields.next()? {
             (1, Value::Len(id)) => self.trace_id = id,
@@ -225,7 +262,12 @@ impl<'a> SpanView<'a> {
             (6, Value::Varint(kind)) => self.kind = low32(kind),
             (7, Value::Fixed64(time)) => self.start = time,
             (8, Value::Fixed64(time)) => self.end = time,
-            (9, Value::Len(_)) if self.attributes.is_empty() => self.attributes = rest,
+            (9, Value::Len(body)) => {
+                if self.attributes.is_empty() {
+                    self.attributes = rest;
+                }
+                attribute(body);
+            }
             (11, Value::Len(_)) if self.events.is_empty() => self.events = rest,
             (13, Value::Len(_)) if self.links.is_empty() => self.links = rest,
             (15, Value::Len(status)) => self.status(status),

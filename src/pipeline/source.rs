@@ -5,7 +5,7 @@
 //! ```
 //!
 //! **Invariant.** Exporters know no guard: they see a source of text, and which labels it uses.
-//! **Not here.** The text formats (`telemetry`); OTLP metrics, which go along pipelines as batches.
+//! **Not here.** The text formats (`telemetry`); OTLP metrics, which go along pipelines as batches, a connector's too.
 
 use crate::telemetry::MetricsSource;
 use std::sync::Arc;

@@ -4,7 +4,8 @@
 //! with the lowest rank counts. The order within a slot is that of `span-conventions` §4 and §8.
 
 use crate::otlp::semconv as s;
-use crate::scan::hash;
+use crate::scan::lookup::Lookup;
+use std::sync::LazyLock;
 
 /// What an attribute says. Texts come first, then numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,8 +101,8 @@ pub(crate) enum Slot {
 
 /// How many slots hold texts.
 pub(crate) const TEXTS: usize = Slot::TaskState as usize + 1;
-/// How many hold numbers.
-pub(crate) const NUMBERS: usize = Slot::Ours as usize + 1 - TEXTS;
+/// How many there are.
+pub(crate) const SLOTS: usize = Slot::Ours as usize + 1;
 
 /// Keys by slot, the one that wins first.
 const ALIASES: &[(Slot, &[&str])] = &[
@@ -332,77 +333,22 @@ const ALIASES: &[(Slot, &[&str])] = &[
     (Slot::ToolSuccess, &[s::GEN_AI_TOOL_SUCCESS]),
     (Slot::ToolError, &[s::HAYSTACK_TOOL_ERROR]),
     (Slot::FinishReasons, &[s::GEN_AI_RESPONSE_FINISH_REASONS]),
-    (
-        Slot::Ours,
-        &[s::AGENTGUARD_NODE_ID, s::AGENTGUARD_NODE_KIND],
-    ),
+    (Slot::Ours, &s::AGENTGUARD_SPAN_KEYS),
 ];
 
-/// An entry of the table.
-#[derive(Clone, Copy, Debug)]
-struct Alias {
-    key: &'static str,
-    slot: Slot,
-    rank: u8,
-}
+/// Which slot each key fills, and with what rank; 0 wins.
+pub(crate) type AliasTable = Lookup<(Slot, u8)>;
 
-/// The table, laid out for one probe a key: hash, compare, done.
-#[derive(Clone, Debug)]
-pub(crate) struct AliasTable {
-    seed: u64,
-    mask: usize,
-    entries: Box<[Option<Alias>]>,
-}
-
-impl AliasTable {
-    /// Lays out the built-in aliases.
-    pub(crate) fn new() -> Self {
-        let count: usize = ALIASES.iter().map(|(_, keys)| keys.len()).sum();
-        let size = (count * 4).next_power_of_two();
-        let mut table = AliasTable {
-            seed: 0,
-            mask: size - 1,
-            entries: vec![None; size].into_boxed_slice(),
-        };
-        for (slot, keys) in ALIASES {
-            for (key, rank) in keys.iter().copied().zip(0..) {
-                table.insert(Alias {
-                    key,
-                    slot: *slot,
-                    rank,
-                });
-            }
-        }
-        table
-    }
-
-    fn insert(&mut self, alias: Alias) {
-        let mut at = self.place(alias.key.as_bytes());
-        // a quarter full: a free entry is near
-        while self.entries[at].is_some() {
-            at = (at + 1) & self.mask;
-        }
-        self.entries[at] = Some(alias);
-    }
-
-    #[inline]
-    fn place(&self, key: &[u8]) -> usize {
-        hash::bytes(self.seed, key) as usize & self.mask
-    }
-
-    /// What a key says, and its rank.
-    #[inline]
-    pub(crate) fn find(&self, key: &[u8]) -> Option<(Slot, u8)> {
-        let mut at = self.place(key);
-        loop {
-            let alias = self.entries[at].as_ref()?;
-            if alias.key.as_bytes() == key {
-                return Some((alias.slot, alias.rank));
-            }
-            at = (at + 1) & self.mask;
-        }
-    }
-}
+/// The built-in aliases, laid out for [`Lookup::find`].
+pub(crate) static TABLE: LazyLock<AliasTable> = LazyLock::new(|| {
+    let ranked = ALIASES.iter().flat_map(|(slot, keys)| {
+        let ranks = 0..;
+        keys.iter()
+            .zip(ranks)
+            .map(|(key, rank)| (*key, (*slot, rank)))
+    });
+    Lookup::new((Slot::Ours, u8::MAX), ranked)
+});
 
 #[cfg(test)]
 mod tests {
@@ -411,12 +357,11 @@ mod tests {
 
     #[test]
     fn every_alias_is_found_and_no_key_says_two_things() {
-        let table = AliasTable::new();
         let mut seen = HashSet::new();
         for (slot, keys) in ALIASES {
             for (rank, key) in keys.iter().enumerate() {
                 assert!(seen.insert(*key), "{key} twice");
-                let (found, found_rank) = table.find(key.as_bytes()).unwrap();
+                let (found, found_rank) = TABLE.find(key.as_bytes()).unwrap();
                 assert_eq!((found, usize::from(found_rank)), (*slot, rank), "{key}");
             }
         }
@@ -424,7 +369,6 @@ mod tests {
 
     #[test]
     fn other_keys_say_nothing() {
-        let table = AliasTable::new();
         for key in [
             "",
             "gen_ai.operation.nam",
@@ -432,7 +376,7 @@ mod tests {
             "http.rout",
             "x",
         ] {
-            assert_eq!(table.find(key.as_bytes()), None, "{key}");
+            assert_eq!(TABLE.find(key.as_bytes()), None, "{key}");
         }
     }
 }

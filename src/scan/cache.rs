@@ -21,10 +21,22 @@ pub(crate) struct PartsCache<V> {
 struct Remembered<V> {
     hash: u64,
     tag: u64,
-    /// Each word with its length in front.
-    words: Box<[u8]>,
+    lengths: u128,
+    words: Joined,
     value: V,
 }
+
+/// Words behind one another, most of them where the entry is.
+enum Joined {
+    Short([u8; SHORT]),
+    Long(Box<[u8]>),
+}
+
+/// Bytes of words that are kept in the entry.
+const SHORT: usize = 60;
+
+/// Most words in one entry: so many lengths of 16 bits fit.
+const MOST_WORDS: usize = 8;
 
 impl<V> PartsCache<V> {
     pub(crate) fn new(seed: u64, capacity: usize) -> Self {
@@ -56,11 +68,14 @@ impl<V> PartsCache<V> {
         if self.table.len() >= self.capacity {
             self.table.clear();
         }
-        if words.iter().map(|word| word.len()).sum::<usize>() > MAX_WORDS {
+        let Some(lengths) = lengths(words) else {
             return self.passing.insert(make());
-        }
+        };
         let is_it = |entry: &Remembered<V>| {
-            entry.hash == hash && entry.tag == tag && same(&entry.words, words)
+            entry.hash == hash
+                && entry.tag == tag
+                && entry.lengths == lengths
+                && entry.words.are(words)
         };
         match self.table.entry(hash, is_it, |entry| entry.hash) {
             Entry::Occupied(entry) => &entry.into_mut().value,
@@ -68,7 +83,8 @@ impl<V> PartsCache<V> {
                 let remembered = Remembered {
                     hash,
                     tag,
-                    words: joined(words),
+                    lengths,
+                    words: Joined::new(words),
                     value: make(),
                 };
                 &entry.insert(remembered).into_mut().value
@@ -77,26 +93,47 @@ impl<V> PartsCache<V> {
     }
 }
 
-fn length(word: &[u8]) -> [u8; 2] {
-    // at most MAX_WORDS
-    u16::try_from(word.len()).unwrap_or(u16::MAX).to_le_bytes()
-}
-
-fn joined(words: &[&[u8]]) -> Box<[u8]> {
-    let mut out = Vec::with_capacity(words.iter().map(|word| word.len() + 2).sum());
-    for word in words {
-        out.extend_from_slice(&length(word));
-        out.extend_from_slice(word);
-    }
-    out.into_boxed_slice()
-}
-
+/// The lengths of words; none if they are too many or too long to be remembered.
 #[inline]
-fn same(joined: &[u8], words: &[&[u8]]) -> bool {
-    let rest = words.iter().try_fold(joined, |rest, word| {
-        rest.strip_prefix(&length(word))?.strip_prefix(*word)
-    });
-    rest.is_some_and(<[u8]>::is_empty)
+fn lengths(words: &[&[u8]]) -> Option<u128> {
+    let mut total = 0;
+    let mut lengths = 0;
+    for word in words {
+        total += word.len();
+        lengths = lengths << 16 | word.len() as u128;
+    }
+    (total <= MAX_WORDS && words.len() <= MOST_WORDS).then_some(lengths)
+}
+
+impl Joined {
+    fn new(words: &[&[u8]]) -> Joined {
+        let joined = words.concat();
+        let mut short = [0; SHORT];
+        match short.get_mut(..joined.len()) {
+            Some(place) => {
+                place.copy_from_slice(&joined);
+                Joined::Short(short)
+            }
+            None => Joined::Long(joined.into_boxed_slice()),
+        }
+    }
+
+    /// Whether they are these words, whose lengths they have.
+    #[inline]
+    fn are(&self, words: &[&[u8]]) -> bool {
+        let joined: &[u8] = match self {
+            Joined::Short(short) => short,
+            Joined::Long(long) => long,
+        };
+        let mut rest = joined;
+        words.iter().all(|word| {
+            let Some((here, after)) = rest.split_at_checked(word.len()) else {
+                return false;
+            };
+            rest = after;
+            hash::is_same(here, word)
+        })
+    }
 }
 
 #[cfg(test)]

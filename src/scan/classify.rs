@@ -5,7 +5,7 @@
 
 use crate::otlp::SpanView;
 use crate::scan::alias::Slot;
-use crate::scan::facts::Facts;
+use crate::scan::facts::{Facts, Slots};
 use crate::scan::identity;
 use crate::scan::kind::Role;
 use crate::scan::scanner::Dialect;
@@ -64,8 +64,41 @@ const RETRIEVER: Class<'static> = Class::Node(Role::Actor, Named::Retriever);
 const TOOL: Class<'static> = Class::Node(Role::Actor, Named::Tool);
 const GUARDRAIL: Class<'static> = Class::Node(Role::Actor, Named::Guardrail);
 
+/// What the rules of this page ask for; a span that says none of it carries a call, or nothing.
+const ASKED: Slots = Slots::of(&[
+    Slot::Operation,
+    Slot::OiKind,
+    Slot::TlKind,
+    Slot::AiOperation,
+    Slot::LangsmithKind,
+    Slot::LogfireType,
+    Slot::VendorAgentName,
+    Slot::HandoffTo,
+    Slot::OtherWorkflow,
+    Slot::ToolName,
+    Slot::McpMethod,
+    Slot::A2aMethod,
+    Slot::SpringKind,
+    Slot::MastraType,
+    Slot::LangfuseType,
+    Slot::MlflowType,
+    Slot::Ag2Type,
+]);
+
 /// Classifies a span.
+#[inline]
 pub(crate) fn classify<'a>(facts: &Facts<'a>, span: &SpanView<'a>, dialect: Dialect) -> Class<'a> {
+    if facts.has_any(ASKED) || span.name.starts_with(HAYSTACK) {
+        return in_full(facts, span, dialect);
+    }
+    if dialect == Dialect::A2aSdk {
+        return NEUTRAL; // K-01
+    }
+    transport::classify(facts, span)
+}
+
+/// All tests in their order.
+fn in_full<'a>(facts: &Facts<'a>, span: &SpanView<'a>, dialect: Dialect) -> Class<'a> {
     if facts.text(Slot::LogfireType) == b"pending_span" {
         return Class::Ignored; // K-00
     }
@@ -149,9 +182,12 @@ fn by_executor<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Option<Class<'a>> 
     is_run.then_some(WORKFLOW)
 }
 
-/// K-43: Haystack's own spans.
+/// How the names of Haystack's own spans begin.
+const HAYSTACK: &[u8] = b"haystack.";
+
+/// K-43.
 fn by_haystack<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Option<Class<'a>> {
-    let name = span.name.strip_prefix(b"haystack.")?;
+    let name = span.name.strip_prefix(HAYSTACK)?;
     Some(match name {
         b"component.run" if facts.text(Slot::HaystackType) == b"Agent" => AGENT,
         b"agent.step.tool" => TOOL,

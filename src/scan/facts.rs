@@ -1,19 +1,37 @@
 //! What one span's attributes say, collected in one pass.
 
-use crate::otlp::{Attributes, ValueView};
-use crate::scan::alias::{AliasTable, NUMBERS, Slot, TEXTS};
+use crate::otlp::{AttrView, SpanBytes, ValueView};
+use crate::scan::alias::{AliasTable, SLOTS, Slot, TEXTS};
 
 /// The winning value of each slot, borrowed from the span.
 #[derive(Clone, Copy)]
 pub(crate) struct Facts<'a> {
-    texts: [&'a [u8]; TEXTS],
-    numbers: [u64; NUMBERS],
-    // the winner's rank; LEAST where there is none
-    ranks: [u8; TEXTS + NUMBERS],
+    span: SpanBytes<'a>,
+    present: Slots,
+    // a number; of a text where it begins in the span (high half) and how long it is, all zero where there is none
+    values: [u64; SLOTS],
+    // the winner's, where there is one
+    ranks: [u8; SLOTS],
 }
 
-/// The rank of what is absent.
-const LEAST: u8 = u8::MAX;
+/// A set of slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slots(u128);
+
+const _: () = assert!(SLOTS <= 128, "a bit for each slot");
+
+impl Slots {
+    /// These.
+    pub(crate) const fn of(slots: &[Slot]) -> Slots {
+        let mut set = 0;
+        let mut rest = slots;
+        while let [slot, after @ ..] = rest {
+            set |= 1 << *slot as u8;
+            rest = after;
+        }
+        Slots(set)
+    }
+}
 
 /// Largest count believed (T-07).
 const MAX_COUNT: u64 = 1 << 53;
@@ -24,68 +42,74 @@ pub(crate) const FINISHED_BADLY: u64 = 2;
 pub(crate) const FINISHED_EARLY: u64 = 1;
 
 impl<'a> Facts<'a> {
-    /// Reads attributes once. What is of no use is left; what is odd is as if absent.
+    /// Nothing is known of this span.
     #[inline]
-    pub(crate) fn collect(table: &AliasTable, attributes: Attributes<'a>) -> Self {
-        let mut facts = Facts {
-            texts: [&[]; TEXTS],
-            numbers: [0; NUMBERS],
-            ranks: [LEAST; TEXTS + NUMBERS],
-        };
-        for attribute in attributes {
-            if let Some((slot, rank)) = table.find(attribute.key) {
-                facts.take(slot, rank, &attribute.value());
-            }
+    pub(crate) fn new(span: SpanBytes<'a>) -> Self {
+        Facts {
+            span,
+            present: Slots(0),
+            values: [0; SLOTS],
+            ranks: [0; SLOTS],
         }
-        facts
     }
 
+    /// Takes an attribute of the span. What is of no use is left; what is odd is as if absent.
     #[inline]
-    fn take(&mut self, slot: Slot, rank: u8, value: &ValueView<'a>) {
+    pub(crate) fn note(&mut self, table: &AliasTable, attribute: &AttrView<'a>) {
+        let Some((slot, rank)) = table.find(attribute.key) else {
+            return;
+        };
         let at = slot as usize;
-        if rank >= self.ranks[at] {
+        if self.has(slot) && rank >= self.ranks[at] {
             return;
         }
-        if at < TEXTS {
-            match value {
-                ValueView::Str(text) if !text.is_empty() => self.texts[at] = text,
-                _ => return,
-            }
+        let value = if at < TEXTS {
+            attribute.text().and_then(|text| self.place_of(text))
         } else {
-            let read = match slot {
-                Slot::FinishReasons => worst_reason(*value),
-                Slot::Ours => Some(1),
-                Slot::CostTotal
-                | Slot::CostIn
-                | Slot::CostOut
-                | Slot::CostCacheRead
-                | Slot::CostCacheWrite => nano(value),
-                _ => number(value),
-            };
-            match read {
-                Some(number) => self.numbers[at - TEXTS] = number,
-                None => return,
+            match attribute.quick_int() {
+                Some(int) if is_count(slot) => count(int),
+                _ => read(slot, attribute),
             }
+        };
+        if let Some(value) = value {
+            self.values[at] = value;
+            self.ranks[at] = rank;
+            self.present.0 |= 1 << slot as u8;
         }
-        self.ranks[at] = rank;
+    }
+
+    /// Where a text lies in the span; none of an empty one.
+    #[inline]
+    fn place_of(&self, text: &[u8]) -> Option<u64> {
+        let from = u32::try_from(self.span.offset_of(text)).ok()?;
+        let len = u32::try_from(text.len()).ok()?;
+        (len > 0).then_some(u64::from(from) << 32 | u64::from(len))
     }
 
     /// The text of a slot; empty where there is none.
     #[inline]
     pub(crate) fn text(&self, slot: Slot) -> &'a [u8] {
-        self.texts[slot as usize]
+        let place = self.values[slot as usize];
+        let len = place & u64::from(u32::MAX);
+        self.span.part((place >> 32) as usize, len as usize)
     }
 
-    /// Whether a text is there.
+    /// Whether it says this.
     #[inline]
     pub(crate) fn has(&self, slot: Slot) -> bool {
-        self.ranks[slot as usize] != LEAST
+        self.present.0 >> slot as u8 & 1 != 0
+    }
+
+    /// Whether it says any of these.
+    #[inline]
+    pub(crate) fn has_any(&self, slots: Slots) -> bool {
+        self.present.0 & slots.0 != 0
     }
 
     /// The number of a slot.
     #[inline]
     pub(crate) fn number(&self, slot: Slot) -> Option<u64> {
-        self.has(slot).then(|| self.numbers[slot as usize - TEXTS])
+        self.has(slot).then(|| self.values[slot as usize])
     }
 
     /// Which alias of a slot won; 0 is the first.
@@ -105,10 +129,42 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// Whether a slot's number is a count or a yes or no, and nothing else.
+#[inline]
+fn is_count(slot: Slot) -> bool {
+    !matches!(
+        slot,
+        Slot::FinishReasons
+            | Slot::Ours
+            | Slot::CostTotal
+            | Slot::CostIn
+            | Slot::CostOut
+            | Slot::CostCacheRead
+            | Slot::CostCacheWrite
+    )
+}
+
+/// A number in whatever form it comes.
+#[inline(never)]
+fn read(slot: Slot, attribute: &AttrView<'_>) -> Option<u64> {
+    let value = attribute.value();
+    match slot {
+        Slot::FinishReasons => worst_reason(value),
+        Slot::Ours => Some(1),
+        _ if is_count(slot) => number(&value),
+        _ => nano(&value),
+    }
+}
+
+#[inline]
+fn count(int: i64) -> Option<u64> {
+    u64::try_from(int).ok().filter(|count| *count <= MAX_COUNT)
+}
+
 /// A count or a yes (1) or no (0), in any of the forms that senders use.
 fn number(value: &ValueView<'_>) -> Option<u64> {
     let number = match value {
-        ValueView::Int(int) => u64::try_from(*int).ok()?,
+        ValueView::Int(int) => return count(*int),
         ValueView::Bool(bit) => u64::from(*bit),
         ValueView::Double(double)
             if double.fract() == 0.0 && *double >= 0.0 && *double <= MAX_COUNT as f64 =>
@@ -163,11 +219,18 @@ fn worst_reason(value: ValueView<'_>) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::otlp::semconv;
+    use crate::scan::alias::TABLE;
     use crate::scan::testing::{int, span_with, text};
+
+    fn facts(span: &[u8]) -> Facts<'_> {
+        let span = SpanBytes::new(span);
+        let mut facts = Facts::new(span);
+        span.read(|attribute| facts.note(&TABLE, &attribute));
+        facts
+    }
 
     #[test]
     fn the_better_key_wins_in_either_order_and_empty_is_absent() {
-        let table = AliasTable::new();
         let old = text(semconv::GEN_AI_RESPONSE_MODEL, "old");
         let new = text(semconv::GEN_AI_REQUEST_MODEL, "new");
         let empty = text(semconv::GEN_AI_REQUEST_MODEL, "");
@@ -177,9 +240,7 @@ mod tests {
             (vec![empty, old], "old"),
         ] {
             let bytes = span_with(attributes);
-            let view = crate::otlp::SpanView::decode(&bytes);
-            let facts = Facts::collect(&table, view.attributes());
-            assert_eq!(facts.text(Slot::Model), expected.as_bytes());
+            assert_eq!(facts(&bytes).text(Slot::Model), expected.as_bytes());
         }
     }
 
@@ -196,7 +257,6 @@ mod tests {
 
     #[test]
     fn numbers_come_in_many_forms() {
-        let table = AliasTable::new();
         let key = semconv::GEN_AI_USAGE_INPUT_TOKENS;
         for (attribute, expected) in [
             (int(key, 7), Some(7)),
@@ -206,9 +266,7 @@ mod tests {
             (int(key, (1 << 53) + 1), None),
         ] {
             let bytes = span_with(vec![attribute]);
-            let view = crate::otlp::SpanView::decode(&bytes);
-            let facts = Facts::collect(&table, view.attributes());
-            assert_eq!(facts.number(Slot::TokensIn), expected);
+            assert_eq!(facts(&bytes).number(Slot::TokensIn), expected);
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::scan::classify::Named;
 use crate::scan::facts::Facts;
 use crate::scan::kind::NodeKind;
 use crate::scan::origin::Origin;
-use crate::scan::peer::{self, Address};
+use crate::scan::peer;
 use crate::scan::sighting::Flags;
 use crate::scan::{classify, hash, model, steps, text, transport};
 use std::sync::Arc;
@@ -118,8 +118,8 @@ pub(crate) fn words<'a>(named: Named, facts: &Facts<'a>, span: &SpanView<'a>) ->
                 mark,
             ]
         }
-        Named::Peer => peer::words(facts),
-        Named::McpPeer => peer::mcp_words(facts),
+        Named::Peer => peer::words(facts).0,
+        Named::McpPeer => peer::mcp_words(facts).0,
     }
 }
 
@@ -127,8 +127,8 @@ pub(crate) fn words<'a>(named: Named, facts: &Facts<'a>, span: &SpanView<'a>) ->
 pub(crate) fn port(named: Named, facts: &Facts<'_>) -> u16 {
     match named {
         Named::Database | Named::VectorStore => peer::port(facts),
-        Named::Peer if !facts.has(Slot::Peer) => Address::of_peer(facts).port,
-        Named::McpPeer => Address::of(facts.text(Slot::Host), peer::port(facts)).port,
+        Named::Peer => peer::words(facts).1,
+        Named::McpPeer => peer::mcp_words(facts).1,
         _ => 0,
     }
 }

@@ -17,6 +17,7 @@ mod facts;
 pub mod hash;
 mod identity;
 mod kind;
+mod lookup;
 mod model;
 mod origin;
 mod outcome;

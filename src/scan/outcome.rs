@@ -3,7 +3,7 @@
 use crate::otlp::SpanView;
 use crate::otlp::semconv;
 use crate::scan::alias::Slot;
-use crate::scan::facts::{FINISHED_BADLY, Facts};
+use crate::scan::facts::{FINISHED_BADLY, Facts, Slots};
 use crate::scan::kind::Outcome;
 
 const STATUS_OK: u32 = 1;
@@ -33,31 +33,33 @@ const TIMEOUT: &[&str] = &["timeout", "timed_out", "timedout", "deadline"];
 /// The outcome of a span, tests in the order of the specification.
 #[inline]
 pub(crate) fn of(facts: &Facts<'_>, span: &SpanView<'_>) -> Outcome {
-    let is_plain = span.status_code != STATUS_ERROR && !has_signs(facts);
+    let is_plain = span.status_code != STATUS_ERROR
+        && !facts.has_any(SIGNS)
+        && facts
+            .number(Slot::HttpStatus)
+            .is_none_or(|http| http < LEAST_BAD);
     if is_plain && span.events().next().is_none() {
         return Outcome::Ok;
     }
     examined(facts, span)
 }
 
-/// Whether any attribute speaks of how it ended.
-fn has_signs(facts: &Facts<'_>) -> bool {
-    [
-        Slot::ErrorType,
-        Slot::GuardrailVerdict,
-        Slot::ToolStatus,
-        Slot::TaskStatus,
-        Slot::LangfuseLevel,
-        Slot::TaskState,
-        Slot::HttpStatus,
-        Slot::GuardrailTriggered,
-        Slot::ToolSuccess,
-        Slot::ToolError,
-        Slot::FinishReasons,
-    ]
-    .into_iter()
-    .any(|slot| facts.has(slot))
-}
+/// Attributes that speak of how it ended; an HTTP status does so from [`LEAST_BAD`] on.
+const SIGNS: Slots = Slots::of(&[
+    Slot::ErrorType,
+    Slot::GuardrailVerdict,
+    Slot::ToolStatus,
+    Slot::TaskStatus,
+    Slot::LangfuseLevel,
+    Slot::TaskState,
+    Slot::GuardrailTriggered,
+    Slot::ToolSuccess,
+    Slot::ToolError,
+    Slot::FinishReasons,
+]);
+
+/// The least HTTP status that is bad for anyone (O-06).
+const LEAST_BAD: u64 = 400;
 
 fn examined(facts: &Facts<'_>, span: &SpanView<'_>) -> Outcome {
     let attribute = facts.text(Slot::ErrorType);
@@ -93,7 +95,7 @@ fn examined(facts: &Facts<'_>, span: &SpanView<'_>) -> Outcome {
         _ => {}
     }
     let http = facts.number(Slot::HttpStatus).unwrap_or(0);
-    let least_bad = if span.kind == SERVER { 500 } else { 400 };
+    let least_bad = if span.kind == SERVER { 500 } else { LEAST_BAD };
     let is_bad_http = span.status_code == 0 && http >= least_bad; // O-06
     if !(speaks || !is_ok && is_softly_failed(facts) || is_bad_http) {
         return Outcome::Ok;

@@ -19,7 +19,18 @@ pub(crate) struct Address<'a> {
 
 impl<'a> Address<'a> {
     /// Of an address that may be a URL; the port in it beats one that stands beside it.
+    #[inline]
     pub(crate) fn of(text: &'a [u8], port: u16) -> Address<'a> {
+        let is_cut = |byte: &u8| matches!(byte, b':' | b'/' | b'?' | b'#' | b'@');
+        // no way out of the loop, so that it takes many bytes at once
+        if text.iter().fold(false, |any, byte| any | is_cut(byte)) {
+            Address::cut_out_of(text, port)
+        } else {
+            Address { host: text, port }
+        }
+    }
+
+    fn cut_out_of(text: &'a [u8], port: u16) -> Address<'a> {
         let (scheme, rest) = match text.windows(3).position(|three| three == b"://") {
             Some(at) => (&text[..at], &text[at + 3..]),
             None => (&b""[..], text),
@@ -171,20 +182,20 @@ pub(crate) fn queue(words: [&[u8]; 3]) -> (String, String) {
     (system, name)
 }
 
-/// N-39.
-pub(crate) fn words<'a>(facts: &Facts<'a>) -> Words<'a> {
+/// The words and the port of a client's peer (N-39).
+pub(crate) fn words<'a>(facts: &Facts<'a>) -> (Words<'a>, u16) {
     let named = facts.text(Slot::Peer);
-    if named.is_empty() {
-        [b"", Address::of_peer(facts).host, b""]
-    } else {
-        [named, b"", b""]
+    if !named.is_empty() {
+        return ([named, b"", b""], 0);
     }
+    let Address { host, port } = Address::of_peer(facts);
+    ([b"", host, b""], port)
 }
 
-/// N-31, the client's side.
-pub(crate) fn mcp_words<'a>(facts: &Facts<'a>) -> Words<'a> {
-    let host = Address::of(facts.text(Slot::Host), 0).host;
-    [facts.text(Slot::McpServerName), host, b""]
+/// The same of an MCP client's (N-31).
+pub(crate) fn mcp_words<'a>(facts: &Facts<'a>) -> (Words<'a>, u16) {
+    let Address { host, port } = Address::of(facts.text(Slot::Host), port(facts));
+    ([facts.text(Slot::McpServerName), host, b""], port)
 }
 
 /// N-39; no node for an endpoint of models (E-31) or where nothing says who it is.

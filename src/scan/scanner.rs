@@ -4,11 +4,11 @@
 //! remembers what it has seen; two scanners on one interner say the same.
 
 use crate::base::{SpanId, TraceId};
-use crate::otlp::{Attributes, SpanView};
-use crate::scan::alias::{AliasTable, Slot};
+use crate::otlp::{Attributes, SpanBytes, SpanView};
+use crate::scan::alias::{AliasTable, Slot, TABLE};
 use crate::scan::cache::PartsCache;
 use crate::scan::classify::{Class, Named, classify};
-use crate::scan::facts::{FINISHED_EARLY, Facts};
+use crate::scan::facts::{FINISHED_EARLY, Facts, Slots};
 use crate::scan::identity::{self, Intern, Known, Words, know, words};
 use crate::scan::kind::{NodeKind, Role};
 use crate::scan::origin::{Origin, Origins};
@@ -93,7 +93,7 @@ impl Scope {
 
 /// Scans spans.
 pub struct Scanner {
-    aliases: AliasTable,
+    aliases: &'static AliasTable,
     origins: Origins,
     names: PartsCache<Known>,
     intern: Arc<dyn Intern>,
@@ -104,7 +104,7 @@ impl Scanner {
     #[must_use]
     pub fn new(settings: &ScanSettings, intern: Arc<dyn Intern>) -> Self {
         Scanner {
-            aliases: AliasTable::new(),
+            aliases: &TABLE,
             origins: Origins::new(settings.seed, &settings.realm_keys, settings.remembered),
             names: PartsCache::new(settings.seed, settings.remembered),
             intern,
@@ -124,11 +124,12 @@ impl Scanner {
         &mut self,
         origin: &Origin,
         scope: Scope,
-        span: &SpanView<'_>,
+        span: SpanBytes<'_>,
     ) -> Result<Scanned<'_>, Skip> {
+        let mut facts = Facts::new(span);
+        let span = &span.read(|attribute| facts.note(self.aliases, &attribute));
         let trace = TraceId::decode(span.trace_id).ok_or(Skip::BadId)?;
         let span_id = SpanId::decode(span.span_id).ok_or(Skip::BadId)?;
-        let facts = Facts::collect(&self.aliases, span.attributes());
         let class = classify(&facts, span, scope.dialect);
         if class == Class::Ignored {
             return Err(Skip::Ignored);
@@ -287,8 +288,7 @@ impl Scanner {
             Role::TransportClient if !facts.has(Slot::McpMethod) => Named::Peer,
             _ => return,
         };
-        let port = identity::port(named, facts);
-        let words = match named {
+        let (words, port) = match named {
             Named::McpPeer => peer::mcp_words(facts),
             _ => peer::words(facts),
         };
@@ -350,23 +350,24 @@ fn events(span: &SpanView<'_>) -> u32 {
 }
 
 /// M-01, else M-02: the whole, else the sum of its parts.
+#[inline]
 fn add_cost(sighting: &mut Sighting, facts: &Facts<'_>) {
-    let parts = [
+    const PARTS: [Slot; 4] = [
         Slot::CostIn,
         Slot::CostOut,
         Slot::CostCacheRead,
         Slot::CostCacheWrite,
     ];
-    let sum = || {
-        let known = parts.iter().filter_map(|slot| facts.number(*slot));
-        known.reduce(|sum, part| sum + part)
-    };
-    if let Some(cost) = facts.number(Slot::CostTotal).or_else(sum) {
-        sighting.cost = cost;
-        sighting.flags = sighting.flags.with(Flags::COST);
+    let total = facts.number(Slot::CostTotal);
+    if total.is_none() && !facts.has_any(const { Slots::of(&PARTS) }) {
+        return;
     }
+    let sum = || PARTS.iter().filter_map(|slot| facts.number(*slot)).sum();
+    sighting.cost = total.unwrap_or_else(sum);
+    sighting.flags = sighting.flags.with(Flags::COST);
 }
 
+#[inline]
 fn count_tokens(sighting: &mut Sighting, facts: &Facts<'_>) {
     let (read, written) = (facts.number(Slot::TokensIn), facts.number(Slot::TokensOut));
     if read.is_some() || written.is_some() {

@@ -2,7 +2,7 @@
 
 use super::testing::{Numbers, bit, int, list, text, texts};
 use super::*;
-use crate::otlp::{Attributes, SpanView};
+use crate::otlp::{Attributes, SpanBytes};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status, span::Event};
 use prost::Message;
@@ -30,7 +30,7 @@ fn see(resource: &[(&str, &str)], span: &Span) -> Result<Seen, Skip> {
     .encode_to_vec();
     let origin = scanner.origin(Attributes::of(&resource, 9));
     let bytes = span.encode_to_vec();
-    let scanned = scanner.scan(&origin, Scope::new(b"test"), &SpanView::decode(&bytes))?;
+    let scanned = scanner.scan(&origin, Scope::new(b"test"), SpanBytes::new(&bytes))?;
     let sighting = scanned.sighting;
     let id = |node| {
         if node == NO_NODE {

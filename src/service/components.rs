@@ -75,9 +75,9 @@ pub const CONNECTORS: &[ConnectorFactory] = &[ConnectorFactory {
     described: described(
         &["agentguard"],
         &[Signal::Traces],
-        "the guard: maps agents, tools and models, and marks their spans",
+        "the guard: maps agents, tools and models, marks their spans, tells what is new and at risk",
     ),
-    outputs: &[Signal::Traces, Signal::Metrics],
+    outputs: ALL,
     configure: agentguard::configure,
 }];
 

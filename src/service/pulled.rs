@@ -1,7 +1,7 @@
-//! Metrics pipelines that are asked for what they carry: what fits there (D5).
+//! Metrics pipelines whose exporters ask for what they show: what fits there (D5).
 //!
-//! A connector's metrics are asked for at a scrape; batches of metrics are sent. An exporter does one or the other, and what
-//! it cannot take would be lost without a word, so each such pair is a mistake.
+//! A connector's metrics may be asked for, at a scrape, or be sent, as batches; those of receivers are always sent. What an
+//! exporter that asks is sent would be lost without a word, so that such a pair is a mistake.
 
 use crate::base::Problems;
 use crate::config::Section;
@@ -62,22 +62,14 @@ fn check_pairs(
             }
         }
     }
-    let Some(connector) = connectors(pipeline, known).next() else {
+    let (Some(puller), Some(connector)) = (puller, connectors(pipeline, known).next()) else {
         return;
     };
-    for exporter in &pipeline.exporters {
-        if known.pulls.get(exporter) == Some(&false) {
-            let place = place_in(&written.at("exporters"), exporter);
-            let message = format!(
-                "`{exporter}` waits to be sent metrics; those of `{connector}` have to be asked for"
-            );
-            problems.error(place, message, "export them to `prometheus`");
-        }
-    }
     for processor in &pipeline.processors {
         let place = place_in(&written.at("processors"), processor);
-        let message = format!("`{processor}` sees nothing of `{connector}`'s metrics");
-        let help = "they are asked for at a scrape and pass no processor; remove it";
+        let message =
+            format!("`{processor}` sees nothing of what `{puller}` shows of `{connector}`");
+        let help = "that is asked for at a scrape and passes no processor; remove it, or send to others in a pipeline of their own";
         problems.warning(place, message, help);
     }
 }

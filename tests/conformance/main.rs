@@ -9,6 +9,7 @@
 //! | `client_http` | the same over HTTP |
 //! | `sdks` | the official SDKs of Python, JavaScript and Go as clients |
 //! | `prometheus` | a real Prometheus scrapes both endpoints |
+//! | `truth` | the graph of generated traces is the one they were generated from |
 //! | `chain` | the Collector before and behind the daemon; all captures, field by field |
 //! | `selftest` | the comparison notices every kind of difference |
 //!
@@ -38,3 +39,4 @@ mod selftest;
 mod server_grpc;
 mod server_http;
 mod server_overload;
+mod truth;

@@ -22,6 +22,22 @@ pub fn records(path: &Path) -> Vec<Bytes> {
     requests
 }
 
+/// A capture file of these requests, as [`records`] reads it.
+///
+/// # Panics
+/// When a request is over 4 GiB.
+#[must_use]
+pub fn file_of(requests: &[Bytes]) -> Vec<u8> {
+    let mut file = Vec::new();
+    for request in requests {
+        let length = u32::try_from(request.len()).expect("a request under 4 GiB");
+        file.extend(0u64.to_le_bytes());
+        file.extend(length.to_le_bytes());
+        file.extend(request);
+    }
+    file
+}
+
 /// The requests that the Collector's `file` exporter wrote with `format: proto`: `[u32 BE length][request]` …
 /// A last message that is not whole yet is left out.
 #[must_use]
@@ -70,6 +86,12 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The file, decompressed if its name says so.
 fn read(path: &Path) -> Vec<u8> {
-    std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    if path.extension().is_some_and(|extension| extension == "zst") {
+        zstd::decode_all(&bytes[..]).expect("a file that zstd wrote")
+    } else {
+        bytes
+    }
 }

@@ -1,5 +1,6 @@
 //! Reading a Prometheus text page.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::support::wire;
@@ -36,9 +37,59 @@ impl Scrape {
             .sum()
     }
 
+    /// The series of one sample name, each with its labels.
+    #[must_use]
+    pub fn series(&self, name: &str) -> Vec<(BTreeMap<String, String>, f64)> {
+        let mut found = Vec::new();
+        for line in self.0.lines() {
+            let Some(rest) = line
+                .strip_prefix(name)
+                .and_then(|rest| rest.strip_prefix('{'))
+            else {
+                continue;
+            };
+            let (mut labels, rest) = labels(rest);
+            // a time or an exemplar may follow
+            let value = rest.split_whitespace().next();
+            let value = value
+                .and_then(|value| value.parse().ok())
+                .expect("a number");
+            labels.retain(|_, value| !value.is_empty());
+            found.push((labels, value));
+        }
+        found
+    }
+
     /// The page.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.0
     }
+}
+
+/// Reads `name="value",…}` and what follows it.
+fn labels(mut rest: &str) -> (BTreeMap<String, String>, &str) {
+    let mut labels = BTreeMap::new();
+    while let Some((name, quoted)) = rest.split_once("=\"") {
+        let (mut value, mut is_escaped) = (String::new(), false);
+        let mut end = quoted.len();
+        for (at, letter) in quoted.char_indices() {
+            match letter {
+                _ if is_escaped => value.push(if letter == 'n' { '\n' } else { letter }),
+                '\\' => {}
+                '"' => {
+                    end = at + 1;
+                    break;
+                }
+                _ => value.push(letter),
+            }
+            is_escaped = letter == '\\' && !is_escaped;
+        }
+        labels.insert(name.trim_start_matches(',').to_owned(), value);
+        rest = &quoted[end..];
+        if let Some(after) = rest.strip_prefix('}') {
+            return (labels, after);
+        }
+    }
+    (labels, rest)
 }

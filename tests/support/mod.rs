@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod peers;
 pub mod process;
 pub mod stub;
+pub mod truth;
 pub mod unpack;
 pub mod wait;
 pub mod wire;

@@ -257,6 +257,61 @@ pub async fn try_grpc(
     })
 }
 
+/// A client over one connection that stays open, for many requests. Clones share the connection.
+#[derive(Clone)]
+pub struct GrpcClient {
+    address: SocketAddr,
+    sender: hyper::client::conn::http2::SendRequest<Full<Bytes>>,
+}
+
+impl GrpcClient {
+    /// Connects.
+    ///
+    /// # Panics
+    /// When nobody listens there.
+    pub async fn connect(address: SocketAddr) -> Self {
+        let socket = TcpStream::connect(address).await.expect("a connection");
+        socket.set_nodelay(true).expect("a socket option");
+        let (sender, driver) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(socket))
+                .await
+                .expect("HTTP/2");
+        tokio::spawn(driver);
+        GrpcClient { address, sender }
+    }
+
+    /// Calls `Export` of a signal until it is taken; answers how often it was refused before.
+    ///
+    /// # Panics
+    /// When it is refused for good, or no reply comes.
+    pub async fn deliver(&mut self, signal: Signal, message: &[u8]) -> u64 {
+        let framed = frame(false, message);
+        for refused in 0.. {
+            let reply = timeout(PATIENCE, self.call(signal, framed.clone())).await;
+            let reply = reply.expect("a reply in time").expect("a reply");
+            let status = Status::from_header_map(&reply.trailers)
+                .or_else(|| Status::from_header_map(&reply.headers))
+                .expect("a gRPC status");
+            match status.code() {
+                Code::Ok => return refused,
+                Code::Unavailable => tokio::time::sleep(Duration::from_millis(20)).await,
+                _ => panic!("refused: {status:?}"),
+            }
+        }
+        unreachable!("counting never ends")
+    }
+
+    async fn call(&mut self, signal: Signal, framed: Bytes) -> anyhow::Result<Reply> {
+        let uri = format!("http://{}{}", self.address, signal.grpc_path());
+        let request = hyper::Request::post(uri)
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(Full::new(framed))?;
+        self.sender.ready().await?;
+        collect(self.sender.send_request(request).await?).await
+    }
+}
+
 /// A gRPC frame: flag, length, payload.
 ///
 /// # Panics

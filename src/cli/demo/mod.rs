@@ -9,6 +9,7 @@
 //! **Bounds.** A second's requests are sent before the next second's; a daemon that refuses them slows the telling down.
 //! **Not here.** The system and its faults (`demo`), what counts as a change (`watch`).
 
+mod fragile;
 mod watch;
 
 use super::configuration::ConfigArguments;
@@ -25,6 +26,7 @@ use crate::service::{Ended, Plan, RunSettings, run_until};
 use crate::telemetry::{LogConfig, LogLevel, Telemetry, logs};
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
+use fragile::Fragile;
 use std::io::{self, ErrorKind, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -280,7 +282,7 @@ struct Stage {
 impl Stage {
     /// Plays and tells; for ever, or once.
     async fn play(mut self, once: bool) -> anyhow::Result<()> {
-        let mut watch = Watch::default();
+        let (mut watch, mut fragile) = (Watch::default(), Fragile::default());
         // what the recording showed is told
         drop(watch.look(Duration::ZERO, &self.guard.published()));
         let mut seconds = interval(SECOND);
@@ -297,15 +299,19 @@ impl Stage {
             for flush in flushes {
                 self.send(flush).await?;
             }
-            for line in watch.look(at, &self.guard.published()) {
+            let published = self.guard.published();
+            let mut lines = watch.look(at, &published);
+            lines.extend(fragile.look(at, &published));
+            for line in lines {
                 say(&format!("{:>4} s  {line}", at.as_secs()));
             }
             if second > 0 && second % TABLE_EVERY == 0 {
                 let (nodes, edges) = watch.found();
                 say(&format!(
-                    "\n  {nodes} nodes, {edges} edges, {} spans\n{}",
+                    "\n  {nodes} nodes, {edges} edges, {} spans\n{}\n{}",
                     self.sent,
-                    watch.table(TABLE_ROWS)
+                    watch.table(TABLE_ROWS),
+                    Fragile::table(&published, TABLE_ROWS)
                 ));
             }
             if once && at > ONCE && self.player.is_idle() {

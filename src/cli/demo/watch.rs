@@ -266,7 +266,6 @@ impl Watch {
         let at = graph.row(row.record.node)?;
         let below: Vec<String> = graph
             .edges_from(at)
-            .iter()
             .filter(|edge| self.troubles.contains_key(&edge.to))
             .filter_map(|edge| graph.node(edge.to).map(name))
             .collect();
@@ -299,7 +298,7 @@ impl Watch {
     fn fell_back(&mut self, graph: &GraphSnapshot, lines: &mut Vec<String>) {
         let mut new = BTreeMap::<NodeId, Vec<String>>::new();
         for (at, caller) in (0..).zip(graph.nodes()) {
-            let models = graph.edges_from(at).iter();
+            let models = graph.edges_from(at);
             let models = models.filter(|edge| edge.kind == EdgeKind::CallsModel);
             let asked: Vec<(&EdgeRow, Sums)> = models
                 .map(|edge| (edge, self.edge_window(edge)))
@@ -355,10 +354,8 @@ impl Watch {
 
     fn edge_window(&self, edge: &EdgeRow) -> Sums {
         let earlier = self.earlier(WINDOW).and_then(|graph| {
-            let edges = graph.edges_from(graph.row(edge.from)?);
-            edges
-                .iter()
-                .find(|other| (other.to, other.kind) == (edge.to, edge.kind))
+            let mut edges = graph.edges_from(graph.row(edge.from)?);
+            edges.find(|other| (other.to, other.kind) == (edge.to, edge.kind))
         });
         Sums::of(&edge.counts).since(
             earlier
@@ -373,7 +370,8 @@ fn provider(graph: &GraphSnapshot, node: NodeId) -> Option<&str> {
 }
 
 /// A node's name as people say it; a model's with its provider.
-fn name(row: &NodeRow) -> String {
+/// What people call it.
+pub(super) fn name(row: &NodeRow) -> String {
     let record = &row.record;
     match record.key.kind {
         NodeKind::Model => format!("{}/{}", record.key.scope, record.display),
@@ -398,8 +396,8 @@ mod tests {
             faults,
         };
         let guard = Guard::new(GuardSettings::default());
-        let (mut worker, mut settler, mut totals) =
-            (guard.worker(), guard.settler(), guard.totals());
+        let (mut worker, mut settler, mut ticker) =
+            (guard.worker(), guard.settler(), guard.ticker());
         let mut player = Player::new(&REFERENCE, schedule, 11, START);
         let mut watch = Watch::default();
         let mut lines = Vec::new();
@@ -411,7 +409,7 @@ mod tests {
                 let ingested = guard.ingest(&mut worker, &request, 0).unwrap();
                 settler.settle(&ingested.sightings[0], now);
             }
-            guard.tick(&mut totals, [&settler.collect(now)]);
+            guard.tick(&mut ticker, [&settler.collect(now)]);
             let new = watch.look(at, &guard.published());
             lines.extend(new.into_iter().map(|line| (second, line)));
         }

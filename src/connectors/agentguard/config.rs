@@ -1,11 +1,12 @@
 //! What the user writes under `connectors: agentguard`.
 
-use super::AgentGuardConnector;
 use super::exposition::ExpositionSettings;
 use super::metrics::LATENCY_BOUNDS;
+use super::{AgentGuardConnector, Random};
+use crate::analysis::RiskSettings;
 use crate::base::{ByteSize, Problems};
 use crate::config::Section;
-use crate::graph::{InternLimits, ShardSettings};
+use crate::graph::{InternLimits, ShardSettings, WalkSettings};
 use crate::guard::GuardSettings;
 use crate::otlp::semconv;
 use crate::pipeline::{BuildContext, Connector, ConnectorConfig, Outputs};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The guard's settings.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AgentGuardConfig {
     /// Time between two publications of the graph; at least `10ms`.
@@ -42,9 +43,13 @@ pub struct AgentGuardConfig {
     /// How long a trace is kept for spans that come late; `max_spans` may end it before.
     #[serde(with = "crate::base::duration")]
     pub keep: Duration,
-    /// Resource attributes whose values part the graph into realms; at most four.
+    /// Resource attributes whose values part the graph into realms; at most four. Once there is more than one realm, metrics of
+    /// nodes, edges and models have the label `realm`.
     pub realm: Vec<String>,
-    /// Whether forwarded spans are given `agentguard.node.id` and `agentguard.node.kind`.
+    /// How risk is judged.
+    pub risk: RiskSettings,
+    /// Whether forwarded spans are given `agentguard.node.id`, `agentguard.node.kind` and, once known, `agentguard.risk.score`,
+    /// `agentguard.spof` and `agentguard.blast_radius`.
     pub enrich: bool,
     /// Upper bounds of the exported latency histograms, ascending; at most 64. A call counts within a bound if the middle of
     /// its bucket of 9 % does. Absent: 23 bounds from `2ms` to `1h`.
@@ -53,8 +58,34 @@ pub struct AgentGuardConfig {
     pub client_kind: bool,
     /// Whether exported edges say what kind of node is called.
     pub server_kind: bool,
-    /// Label sets of exported edges, and of models; what comes beyond is exported as `_other`.
+    /// Series of the graph's metrics in all, a histogram's buckets counted one by one; 1000 to 16777216. Half of them are for
+    /// edges, three eighths for nodes, an eighth for models; what comes beyond is exported as `_other`, and of findings the
+    /// riskiest nodes are.
     pub max_series: usize,
+    /// Time between two sendings of the metrics to pipelines that are sent them; from `10ms`. As in the Collector's connectors.
+    #[serde(with = "crate::base::duration")]
+    pub metrics_flush_interval: Duration,
+    /// How many events are told, where a logs pipeline takes them.
+    pub events: EventsConfig,
+}
+
+/// How many events are told of each kind; the rest is counted, and told as a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EventsConfig {
+    /// Events of a kind that may be told in a minute, on and on; 0 to 1000000.
+    pub per_minute: u32,
+    /// Events of a kind that may be told at once, after a quiet time; 1 to 4096.
+    pub burst: u32,
+}
+
+impl Default for EventsConfig {
+    fn default() -> Self {
+        EventsConfig {
+            per_minute: 60,
+            burst: 100,
+        }
+    }
 }
 
 /// The upper bound of a histogram's bucket.
@@ -79,11 +110,14 @@ impl Default for AgentGuardConfig {
             pair_timeout: Duration::from_secs(10),
             keep: Duration::from_secs(3_600),
             realm: vec![semconv::DEPLOYMENT_ENVIRONMENT_NAME.to_owned()],
+            risk: RiskSettings::default(),
             enrich: true,
             latency_histogram_buckets: None,
             client_kind: false,
             server_kind: false,
-            max_series: 20_000,
+            max_series: 500_000,
+            metrics_flush_interval: Duration::from_secs(60),
+            events: EventsConfig::default(),
         }
     }
 }
@@ -180,7 +214,7 @@ impl AgentGuardConfig {
     }
 
     /// What holds of the keys about metrics, with key, message and help.
-    fn exposition_rules(&self) -> [(bool, &'static str, &'static str, &'static str); 3] {
+    fn exposition_rules(&self) -> [(bool, &'static str, &'static str, &'static str); 6] {
         let bounds = self.bounds();
         [
             (
@@ -196,10 +230,28 @@ impl AgentGuardConfig {
                 "write each bound once, the smallest first",
             ),
             (
-                (1..=1 << 20).contains(&self.max_series),
+                (1_000..=1 << 24).contains(&self.max_series),
                 "max_series",
                 "is out of bounds",
-                "write a number from 1 to 1048576",
+                "write a number from 1000 to 16777216",
+            ),
+            (
+                self.metrics_flush_interval >= Duration::from_millis(10),
+                "metrics_flush_interval",
+                "is too short",
+                "write `10ms` or more; `1m` is usual",
+            ),
+            (
+                self.events.per_minute <= 1_000_000,
+                "events.per_minute",
+                "is out of bounds",
+                "write a number from 0 to 1000000; 60 is usual",
+            ),
+            (
+                (1..=4_096).contains(&self.events.burst),
+                "events.burst",
+                "is out of bounds",
+                "write a number from 1 to 4096; 100 is usual",
             ),
         ]
     }
@@ -225,7 +277,9 @@ impl AgentGuardConfig {
                 t_orphan: self.orphan_timeout,
                 t_pair: self.pair_timeout,
                 t_keep: self.keep,
+                walk: WalkSettings::default(),
             },
+            risk: self.risk.clone(),
             enriches: self.enrich,
         }
     }
@@ -267,7 +321,11 @@ pub fn configure(
     for Mistake { key, message, help } in &mistakes {
         problems.error(section.place_of(key), *message, *help);
     }
-    mistakes.is_empty().then(|| Box::new(config) as _)
+    let mut risks = Problems::new();
+    config.risk.validate(&section.place_of("risk"), &mut risks);
+    let is_sound = mistakes.is_empty() && risks.errors().is_empty();
+    problems.append(risks);
+    is_sound.then(|| Box::new(config) as _)
 }
 
 impl ConnectorConfig for AgentGuardConfig {
@@ -277,10 +335,16 @@ impl ConnectorConfig for AgentGuardConfig {
         outputs: Outputs,
     ) -> anyhow::Result<Arc<dyn Connector>> {
         let clock = context.telemetry.clock().clone();
-        let mut seed = [0; 8];
+        let (mut seed, mut instance) = ([0; 8], [0; 16]);
         getrandom::fill(&mut seed)?;
+        // apart from the seed, which nobody may learn
+        getrandom::fill(&mut instance)?;
+        let random = Random {
+            seed: u64::from_le_bytes(seed),
+            instance: u128::from_le_bytes(instance),
+        };
         let now = Arc::new(move || clock.now());
-        let connector = AgentGuardConnector::new(self, u64::from_le_bytes(seed), now, &outputs);
+        let connector = AgentGuardConnector::new(self, random, now, &outputs);
         connector.report(&context.telemetry, &context.id.to_string());
         context
             .shared

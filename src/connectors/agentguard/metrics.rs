@@ -1,9 +1,11 @@
 //! The connector's numbers, for whoever publishes them.
 
 use super::View;
+use super::events::EventKind;
 use crate::base::sync::{AtomicU64, Ordering};
 use crate::graph::ShardStats;
 use crate::guard::ScanCounts;
+use crate::otlp::Signal;
 use crate::scan::{EdgeKind, NodeKind};
 use crate::telemetry::{MetricDef, Registry, Unit};
 
@@ -61,6 +63,30 @@ const OVERFLOW: MetricDef = MetricDef::counter(
 )
 .labels(&["connector", "what"]);
 
+const EVENTS: MetricDef =
+    MetricDef::counter("agentguard_events_total", "Events that went out, by name.")
+        .labels(&["connector", "event"]);
+const EVENTS_SUPPRESSED: MetricDef = MetricDef::counter(
+    "agentguard_events_suppressed_total",
+    "Events that were not told because too many of their kind came at once, by name.",
+)
+.labels(&["connector", "event"]);
+const OUTPUT_PENDING: MetricDef = MetricDef::gauge(
+    "agentguard_output_pending_events",
+    "Events that nobody took yet and that are offered again.",
+)
+.labels(&["connector"]);
+const OUTPUT_REFUSED: MetricDef = MetricDef::counter(
+    "agentguard_output_refused_requests_total",
+    "Requests of events or metrics that found no room behind the connector and are offered again.",
+)
+.labels(&["connector", "otel_signal"]);
+const OUTPUT_DROPPED: MetricDef = MetricDef::counter(
+    "agentguard_output_dropped_items_total",
+    "Events or metric points that were given up, by reason: too many waited, they were refused for good, or the process ended.",
+)
+.labels(&["connector", "otel_signal", "reason"]);
+
 /// The labels that every sample of an edge has; `client_kind` and `server_kind` follow where they are asked for.
 pub(super) const EDGE_LABELS: &[&str] = &["client", "server", "connection_type"];
 /// Bounds of the latency histograms in seconds, unless configured: the Collector's up to 15 s, then on to the hour that
@@ -106,14 +132,97 @@ pub(super) const TOKENS: MetricDef = MetricDef::counter(
 )
 .labels(MODEL_LABELS);
 
-/// What the graph's source shows, for the inventory.
+pub(super) const COST: MetricDef = MetricDef::counter(
+    "agentguard_model_cost_usd_total",
+    "What models cost in dollars as far as spans say, since the process began; absent where none says.",
+)
+.labels(&["model", "provider"]);
+
+/// The label of the realm, which series have where there is more than one.
+pub(super) const REALM: &str = "realm";
+/// The labels that every sample of a node has.
+pub(super) const NODE_LABELS: &[&str] = &["node", "kind"];
+pub(super) const NODE_CALLS: MetricDef = MetricDef::counter(
+    "agentguard_node_calls_total",
+    "Calls of a node by how they ended, since the process began.",
+)
+.labels(&["node", "kind", "outcome"]);
+pub(super) const NODE_INFO: MetricDef = MetricDef::gauge(
+    "agentguard_node_info",
+    "A node's shown name, as a label; always 1.",
+)
+.labels(&["node", "kind", "name"]);
+pub(super) const RISK_SCORE: MetricDef = MetricDef::gauge(
+    "agentguard_node_risk_score",
+    "A node's risk, 0 to 10: its terms combined.",
+)
+.labels(NODE_LABELS);
+pub(super) const RISK_TERM: MetricDef = MetricDef::gauge(
+    "agentguard_node_risk_term_ratio",
+    "Why a node is at risk: each term, 0 to 1, before it is weighed.",
+)
+.unit(Unit::Ratio)
+.labels(&["node", "kind", "term"]);
+pub(super) const SPOF: MetricDef = MetricDef::gauge(
+    "agentguard_node_spof",
+    "Whether a node is a single point of failure: 1 if an entry other than itself fails for certain with it, else 0.",
+)
+.labels(NODE_LABELS);
+pub(super) const SPOF_SHARE: MetricDef = MetricDef::gauge(
+    "agentguard_node_spof_share_ratio",
+    "Share of the entries' recent traffic that fails for certain with a node.",
+)
+.unit(Unit::Ratio)
+.labels(NODE_LABELS);
+pub(super) const BLAST_RADIUS: MetricDef = MetricDef::gauge(
+    "agentguard_node_blast_radius_ratio",
+    "Share of the entries' recent traffic that is expected to fail with a node.",
+)
+.unit(Unit::Ratio)
+.labels(NODE_LABELS);
+pub(super) const DEPENDENTS: MetricDef = MetricDef::gauge(
+    "agentguard_node_dependents",
+    "Nodes that depend on a node: at one step (direct), or at any number of steps (transitive).",
+)
+.labels(&["node", "kind", "reach"]);
+pub(super) const ENTRY_SHARE: MetricDef = MetricDef::gauge(
+    "agentguard_entry_share_ratio",
+    "Share of all recent traffic that comes in at a node; nodes where none comes in have none.",
+)
+.unit(Unit::Ratio)
+.labels(NODE_LABELS);
+pub(super) const SYSTEM_RISK: MetricDef = MetricDef::gauge(
+    "agentguard_system_risk_score",
+    "The risk of the whole system, 0 to 10.",
+);
+pub(super) const CYCLES: MetricDef = MetricDef::gauge(
+    "agentguard_cycles",
+    "Groups of nodes that depend on each other in a circle.",
+);
+pub(super) const CYCLE_NODES: MetricDef =
+    MetricDef::gauge("agentguard_cycle_nodes", "Nodes that stand in a cycle.");
+
+/// What the graph's source shows, for the inventory, in this order.
 pub const EXPOSED: &[&MetricDef] = &[
     &REQUESTS,
     &FAILED,
     &SECONDS_SERVER,
     &SECONDS_CLIENT,
     &PROVISIONAL,
+    &NODE_CALLS,
     &TOKENS,
+    &COST,
+    &NODE_INFO,
+    &RISK_SCORE,
+    &RISK_TERM,
+    &SPOF,
+    &SPOF_SHARE,
+    &BLAST_RADIUS,
+    &DEPENDENTS,
+    &ENTRY_SHARE,
+    &SYSTEM_RISK,
+    &CYCLES,
+    &CYCLE_NODES,
 ];
 
 /// Every definition of the connector's own health, for the inventory.
@@ -130,6 +239,11 @@ pub const DEFINITIONS: &[&MetricDef] = &[
     &DUPLICATES,
     &UNPAIRED,
     &OVERFLOW,
+    &EVENTS,
+    &EVENTS_SUPPRESSED,
+    &OUTPUT_PENDING,
+    &OUTPUT_REFUSED,
+    &OUTPUT_DROPPED,
 ];
 
 /// Lets a registry read the numbers at each scrape.
@@ -175,6 +289,75 @@ pub(super) fn report(registry: &Registry, id: &str, view: &View) {
     pull(&UNPAIRED, &[], |n| n.sum(|shard| shard.given_up));
     pull(&OVERFLOW, &["node"], |n| n.refused_nodes);
     pull(&OVERFLOW, &["edge"], |n| n.refused_edges);
+    report_outputs(registry, id, view);
+}
+
+/// The same of what is told and sent.
+fn report_outputs(registry: &Registry, id: &str, view: &View) {
+    let pull =
+        |def: &'static MetricDef, more: &[&str], read: Box<dyn Fn(&Told) -> u64 + Send + Sync>| {
+            let view = view.clone();
+            let labels: Vec<&str> = std::iter::once(id).chain(more.iter().copied()).collect();
+            let read = move || whole(read(&view.0.counters.told));
+            registry.pull(def, &labels, read).keep();
+        };
+    for kind in EventKind::ALL {
+        let name = [kind.as_str()];
+        pull(
+            &EVENTS,
+            &name,
+            Box::new(move |told| read(&told.events[kind as usize])),
+        );
+        let suppressed = move |told: &Told| read(&told.suppressed[kind as usize]);
+        pull(&EVENTS_SUPPRESSED, &name, Box::new(suppressed));
+    }
+    pull(&OUTPUT_PENDING, &[], Box::new(|told| read(&told.pending)));
+    for signal in [Signal::Metrics, Signal::Logs] {
+        let refused = move |told: &Told| read(&told.refused[signal as usize]);
+        pull(&OUTPUT_REFUSED, &[signal.as_str()], Box::new(refused));
+        for lost in Lost::ALL {
+            let dropped = move |told: &Told| read(&told.dropped[signal as usize][lost as usize]);
+            let labels = [signal.as_str(), lost.as_str()];
+            pull(&OUTPUT_DROPPED, &labels, Box::new(dropped));
+        }
+    }
+}
+
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+/// Why something that we author was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// Too much waited already.
+    Overflow,
+    /// It was refused for good.
+    Rejected,
+    /// Nobody had taken it when the connector ended.
+    Shutdown,
+}
+
+impl Lost {
+    const ALL: [Lost; 3] = [Lost::Overflow, Lost::Rejected, Lost::Shutdown];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Lost::Overflow => "overflow",
+            Lost::Rejected => "rejected",
+            Lost::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// Counters of what the connector authors; by kind of event, by [`Signal`], by [`Lost`].
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) events: [AtomicU64; EventKind::COUNT],
+    pub(super) suppressed: [AtomicU64; EventKind::COUNT],
+    pub(super) pending: AtomicU64,
+    pub(super) refused: [AtomicU64; 3],
+    pub(super) dropped: [[AtomicU64; 3]; 3],
 }
 
 fn of_kind<K: PartialEq>(counts: &[(K, u64)], kind: K) -> u64 {
@@ -229,6 +412,7 @@ pub(super) struct Counters {
     ignored: AtomicU64,
     pub(super) refused_requests: AtomicU64,
     pub(super) lost_spans: AtomicU64,
+    pub(super) told: Told,
 }
 
 impl Counters {
@@ -248,7 +432,6 @@ impl Counters {
     }
 
     pub(super) fn scan(&self) -> ScanCounts {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         ScanCounts {
             with_node: read(&self.with_node),
             neutral: read(&self.neutral),

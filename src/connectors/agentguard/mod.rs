@@ -1,9 +1,10 @@
-//! The connector `agentguard`: traces in; enriched traces out, and a graph of who calls whom.
+//! The connector `agentguard`: traces in; enriched traces, events and metrics out, and a graph of who calls whom.
 //!
 //! ```text
 //! batch ─▶ reserve: scan + splice, one pass ─┬─▶ outputs[traces]: enriched batch, places held
 //!                                            └─▶ inboxes [requests, spans]: room held
 //!          commit ─▶ room filled ─▶ shard threads ─▶ tick thread ─▶ published snapshot ◀─ scrapes (exposition)
+//!                                                                          └─▶ outputs thread ─▶ outputs[logs, metrics]
 //! ```
 //!
 //! **Bounds.** Inboxes as configured; workers, one a request in flight, of which at most 64 are kept.
@@ -12,14 +13,17 @@
 //! **Not here.** What a span means (`scan`), what is counted (`graph`), when things happen (`guard` is told).
 
 mod config;
+mod events;
 mod exposition;
+mod identity;
 mod inbox;
 pub mod metrics;
+mod outputs;
 #[cfg(test)]
 mod tests;
 mod threads;
 
-pub use config::{AgentGuardConfig, Mistake, configure};
+pub use config::{AgentGuardConfig, EventsConfig, Mistake, configure};
 pub use metrics::Numbers;
 
 use crate::base::Nanos;
@@ -37,8 +41,10 @@ use anyhow::Context;
 use crossbeam::channel::Receiver;
 use crossbeam::queue::ArrayQueue;
 use exposition::GraphMetrics;
+use identity::Identity;
 use inbox::{Delivery, Inbox, Room};
 use metrics::Counters;
+use outputs::{Authored, OutputsThread};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +58,15 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What time it is: the process's clock, or a test's.
 pub type Now = Arc<dyn Fn() -> Nanos + Send + Sync>;
+
+/// What nobody can guess.
+#[derive(Clone, Copy, Debug)]
+pub struct Random {
+    /// Keys the hashes that senders must not guess.
+    pub seed: u64,
+    /// Names this instance in what it sends.
+    pub instance: u128,
+}
 
 /// What requests, threads and readers share.
 struct Core {
@@ -86,15 +101,24 @@ pub struct AgentGuardConnector {
     exposed: Arc<GraphMetrics>,
     /// Before the start: what the shards will read. Touched at start and shutdown only.
     waiting: Mutex<Vec<Receiver<Delivery>>>,
-    /// After it: the threads.
-    running: Mutex<Option<Threads>>,
+    /// What is authored for other pipelines, if any take it; the same.
+    authored: Mutex<Option<Authored>>,
+    /// After the start: the threads.
+    running: Mutex<Running>,
+}
+
+/// The threads of a connector that has started.
+#[derive(Default)]
+struct Running {
+    guard: Option<Threads>,
+    outputs: Option<OutputsThread>,
 }
 
 impl AgentGuardConnector {
-    /// A connector that has not started. `seed` keys the hashes that senders must not guess.
+    /// A connector that has not started.
     #[must_use]
-    pub fn new(config: &AgentGuardConfig, seed: u64, now: Now, outputs: &Outputs) -> Self {
-        let guard = Guard::new(config.settings(seed));
+    pub fn new(config: &AgentGuardConfig, random: Random, now: Now, outputs: &Outputs) -> Self {
+        let guard = Guard::new(config.settings(random.seed));
         let (inboxes, waiting): (Vec<_>, Vec<_>) = (0..guard.shards())
             .map(|_| Inbox::new(config.inbox_requests, config.inbox_spans))
             .unzip();
@@ -108,14 +132,16 @@ impl AgentGuardConnector {
             inboxes,
             guard,
         });
+        let identity = Identity::new(random.instance);
         AgentGuardConnector {
+            authored: Mutex::new(Authored::new(&core, config, &identity, outputs)),
             exposed: Arc::new(GraphMetrics::new(
                 View(Arc::clone(&core)),
                 config.exposition(),
             )),
             core,
             waiting: Mutex::new(waiting),
-            running: Mutex::new(None),
+            running: Mutex::default(),
         }
     }
 
@@ -200,7 +226,12 @@ impl Component for AgentGuardConnector {
             if !waiting.is_empty() {
                 let threads =
                     Threads::start(&self.core, waiting).context("starting the guard's threads")?;
-                *self.running.lock() = Some(threads);
+                self.running.lock().guard = Some(threads);
+            }
+            if let Some(authored) = self.authored.lock().take() {
+                let thread =
+                    OutputsThread::start(authored).context("starting the outputs' thread")?;
+                self.running.lock().outputs = Some(thread);
             }
             Ok(())
         })
@@ -208,11 +239,18 @@ impl Component for AgentGuardConnector {
 
     fn shutdown(&self, deadline: Duration) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            let threads = self.running.lock().take();
-            if let Some(threads) = threads {
-                // past the deadline they end on their own, or with the process
-                drop(tokio::time::timeout(deadline, threads.stop()).await);
-            }
+            let running = std::mem::take(&mut *self.running.lock());
+            let stop = async {
+                if let Some(threads) = running.guard {
+                    threads.stop().await;
+                }
+                // after the last tick, which may have news
+                if let Some(outputs) = running.outputs {
+                    outputs.stop().await;
+                }
+            };
+            // past the deadline they end on their own, or with the process
+            drop(tokio::time::timeout(deadline, stop).await);
         })
     }
 }

@@ -8,6 +8,11 @@ use std::time::Instant;
 
 const ADK: &[u8] = include_bytes!("../../../examples/captures/google-adk.otlp");
 
+const RANDOM: Random = Random {
+    seed: 7,
+    instance: 8,
+};
+
 /// The first request of the capture.
 fn batch() -> Batch {
     let len = u32::from_le_bytes([ADK[8], ADK[9], ADK[10], ADK[11]]) as usize;
@@ -61,7 +66,7 @@ fn scene(config: &AgentGuardConfig) -> Scene {
     let read = Arc::clone(&clock);
     let now: Now = Arc::new(move || Nanos(read.load(Ordering::Relaxed)));
     let outputs = [Some(Arc::clone(&sink) as Arc<dyn Consumer>), None, None];
-    let connector = AgentGuardConnector::new(config, 7, now, &outputs);
+    let connector = AgentGuardConnector::new(config, RANDOM, now, &outputs);
     let input = connector.consumer(Signal::Traces).unwrap();
     Scene {
         sink,

@@ -9,8 +9,8 @@
 
 use super::Core;
 use super::inbox::Delivery;
-use crate::graph::{Changes, Totals};
-use crate::guard::Settler;
+use crate::graph::Changes;
+use crate::guard::{Settler, Ticker};
 use crate::telemetry::task;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select};
 use std::io;
@@ -107,13 +107,13 @@ fn reply(answer: &Sender<Changes>, changes: Changes) {
 
 /// The tick's thread.
 fn tick(core: &Core, questions: &[Sender<Question>], stopped: &Receiver<()>) {
-    let mut totals = core.guard.totals();
+    let mut ticker = core.guard.ticker();
     loop {
         let is_last = match stopped.recv_timeout(core.tick_interval) {
             Err(RecvTimeoutError::Timeout) => false,
             Ok(()) | Err(RecvTimeoutError::Disconnected) => true,
         };
-        publish(core, &mut totals, questions, is_last);
+        publish(core, &mut ticker, questions, is_last);
         if is_last {
             return;
         }
@@ -121,7 +121,7 @@ fn tick(core: &Core, questions: &[Sender<Question>], stopped: &Receiver<()>) {
 }
 
 /// Asks all shards at once, then publishes what they answer.
-fn publish(core: &Core, totals: &mut Totals, questions: &[Sender<Question>], is_last: bool) {
+fn publish(core: &Core, ticker: &mut Ticker, questions: &[Sender<Question>], is_last: bool) {
     let answers: Vec<_> = questions
         .iter()
         .map(|question| {
@@ -145,5 +145,5 @@ fn publish(core: &Core, totals: &mut Totals, questions: &[Sender<Question>], is_
             changes.push(answer);
         }
     }
-    core.guard.tick(totals, &changes);
+    core.guard.tick(ticker, &changes);
 }

@@ -33,6 +33,7 @@ use crate::graph::entry::{Entry, NONE, Slot};
 use crate::graph::index::Index;
 use crate::graph::table::calls::Calls;
 use crate::graph::table::shelves::{EMPTY, List};
+use crate::graph::walk::Closing;
 use crate::scan::{Sighting, hash};
 use std::hint::black_box;
 
@@ -60,6 +61,7 @@ pub(crate) struct Trace {
     /// Stream time of its latest span, nanoseconds.
     pub(crate) last: u64,
     pub(crate) shelf: Shelf,
+    pub(crate) closing: Closing,
     older: Slot,
     newer: Slot,
 }
@@ -231,6 +233,7 @@ impl SpanTable {
             is_stirred: false,
             last: 0,
             shelf: Shelf::Open,
+            closing: Closing::new(hash),
             older: NONE,
             newer: NONE,
         };

@@ -2,6 +2,7 @@
 
 mod orders;
 mod vectors;
+mod walks;
 
 use super::*;
 use crate::base::{Nanos, NodeId, SpanId, TraceId};
@@ -29,6 +30,7 @@ fn scene(spans: usize) -> Scene {
         t_orphan: Duration::from_secs(60),
         t_pair: Duration::from_secs(10),
         t_keep: Duration::from_secs(3_600),
+        walk: WalkSettings::default(),
     };
     Scene {
         shard: Shard::new(settings, Arc::clone(&interner)),
@@ -313,7 +315,7 @@ fn nested_model_spans_are_one_call_with_the_best_name_and_the_innermost_tokens()
         ["agent:-/a -calls_model-> model:-/exact x1 err1"]
     );
     let graph = scene.totals.snapshot();
-    let counts = &graph.edges()[0].counts;
+    let counts = &graph.edge_at(0).unwrap().counts;
     assert_eq!((counts.tokens_in, counts.cost), (5, 7));
 }
 
@@ -432,5 +434,99 @@ fn a_client_that_nobody_answers_calls_an_address_until_somebody_does() {
         scene.edges(),
         ["agent:-/a -calls-> service:-/orders x2 err1"],
         "the other call went there too"
+    );
+}
+
+/// E-35: a receiver inside a receiver takes the same message; one behind a sender inside it takes the next.
+#[test]
+fn a_message_sent_on_by_a_receiver_is_a_message_of_its_own() {
+    let mut scene = scene(100);
+    let consumer = |scene: &Scene, id, parent, queue: &str, service: &str| Sighting {
+        role: Role::Consumer,
+        span_kind: 5,
+        service: scene.node(NodeKind::Service, service),
+        ..scene.span(id, parent, NodeKind::Queue, queue)
+    };
+    let producer = Sighting {
+        role: Role::Leaf,
+        span_kind: 4,
+        service: scene.node(NodeKind::Service, "orders"),
+        ..scene.span(3, 2, NodeKind::Queue, "parcels")
+    };
+    let spans = [
+        consumer(&scene, 1, 0, "orders", "orders"),
+        consumer(&scene, 2, 1, "orders", "orders"),
+        producer,
+        consumer(&scene, 4, 3, "parcels", "parcels"),
+    ];
+    scene.pair(&spans);
+    assert_eq!(
+        scene.settled(),
+        [
+            "queue:-/orders -delivers-> service:-/orders x1",
+            "queue:-/parcels -delivers-> service:-/parcels x1",
+            "service:-/orders -publishes-> queue:-/parcels x1",
+        ]
+    );
+}
+
+/// An agent's call of one elsewhere, seen on both sides: caller, call, server's span, agent, its tool.
+fn behind_a_doorway(scene: &Scene) -> [Sighting; 5] {
+    let elsewhere = scene.node(NodeKind::Service, "elsewhere");
+    let there = |seen| Sighting {
+        service: elsewhere,
+        ..seen
+    };
+    [
+        scene.span(1, 0, NodeKind::Agent, "a"),
+        Sighting {
+            span_kind: 3,
+            flags: Flags::REMOTE,
+            ..scene.span(2, 1, NodeKind::Agent, "b")
+        },
+        Sighting {
+            role: Role::TransportServer,
+            span_kind: 2,
+            node: elsewhere,
+            ..there(scene.neutral(3, 2))
+        },
+        there(scene.span(4, 3, NodeKind::Agent, "b")),
+        there(scene.span(5, 4, NodeKind::Tool, "t")),
+    ]
+}
+
+/// E-30, B-03: whether a server's span is a doorway shows in the caller's span, so an agent behind it waits for that one.
+/// Else the service's call of it would stay in the exported counters, which never fall.
+#[test]
+fn an_agent_behind_a_doorway_waits_for_the_caller_of_the_doorway() {
+    let mut scene = scene(100);
+    let [caller, call, server, agent, tool] = behind_a_doorway(&scene);
+    scene.pair(&[tool, agent, server]);
+    assert_eq!(
+        scene.edges(),
+        [
+            "agent:-/b -uses_tool-> tool:-/t x1",
+            "service:-/elsewhere -invokes-> agent:-/b x0 provisional1",
+        ]
+    );
+    scene.pair(&[call, caller]);
+    assert_eq!(
+        scene.edges(),
+        [
+            "agent:-/a -delegates-> agent:-/b x1",
+            "agent:-/b -uses_tool-> tool:-/t x1",
+        ]
+    );
+}
+
+/// E-33: where the caller never comes, the service called it.
+#[test]
+fn an_agent_behind_a_server_without_a_caller_is_called_by_its_service() {
+    let mut scene = scene(100);
+    let [.., server, agent, _] = behind_a_doorway(&scene);
+    scene.pair(&[agent, server]);
+    assert_eq!(
+        scene.settled(),
+        ["service:-/elsewhere -invokes-> agent:-/b x1"]
     );
 }

@@ -1,31 +1,44 @@
-//! The graph as Prometheus sees it: `traces_service_graph_*` as dashboards read them, and what models read and wrote.
+//! The graph as metrics: `traces_service_graph_*` as dashboards read them, what models read, wrote and cost, how nodes fared,
+//! and what is at risk.
 //!
 //! ```text
-//! published snapshot ─▶ sums by labels: edges whose labels coincide are one ─▶ Ratchet: never falls ─▶ text
+//! published snapshot ─▶ sums by labels: what coincides is one ─▶ Ratchet: never falls ─┬▶ text, at a scrape
+//!                    └▶ findings, as they are now ─────────────────────────────────────┴▶ OTLP, every flush interval
 //! ```
 //!
-//! **Bounds.** `max_series` label sets of edges, and as many of models; what comes beyond is one series, `_other`, and
-//! counted. A label set of edges is two counters and two histograms.
-//! **Invariants.** No series falls, ends or stands twice. A series that appears between two scrapes shows 0 first, so that a
-//! rate over it is whole; the first scrape, and one after [`FORGOTTEN`], shows what there is.
+//! **Bounds.** `max_series` in all, parted between edges, nodes and models ([`Limits`]). What finds no room is counted in one
+//! series, `_other`; of findings the riskiest nodes are shown. Both are counted.
+//! **Invariants.** No counter falls, ends or stands twice; a finding is shown for as long as there is one, and what is not
+//! known is left out. A counter that appears between two scrapes shows 0 first, so that a rate over it is whole; the first
+//! scrape, and one after [`FORGOTTEN`], shows what there is. OTLP says since when each counts, instead.
 //! **Not here.** The connector's own health (`metrics`), HTTP (the exporter), the exact graph (scan, API).
 
+mod families;
+mod findings;
+mod labels;
+mod otlp;
 mod ratchet;
+mod readings;
 #[cfg(test)]
 mod tests;
 
+pub(super) use otlp::Requests;
+
 use super::View;
 use super::metrics::{
-    EDGE_LABELS, FAILED, MODEL_LABELS, PROVISIONAL, REQUESTS, SECONDS_CLIENT, SECONDS_SERVER,
-    TOKENS,
+    COST, FAILED, MODEL_LABELS, NODE_CALLS, PROVISIONAL, REQUESTS, RISK_SCORE, SECONDS_CLIENT,
+    SECONDS_SERVER, TOKENS,
 };
 use crate::base::{Nanos, TraceId};
-use crate::graph::{Counts, GraphSnapshot, NodeRecord};
-use crate::scan::{EdgeKind, NodeKind};
-use crate::telemetry::{Exposition, Format, MetricDef, MetricsSource, OTHER, SERIES_DROPPED};
+use crate::graph::GraphSnapshot;
+use crate::guard::Snapshot;
+use crate::scan::{NodeKind, Outcome};
+use crate::telemetry::{Exposition, Format, MetricsSource, SERIES_DROPPED};
+use families::{Families, Spread, number};
+use labels::{EdgeLabels, ModelLabels, Name, NodeLabels, Realms};
 use parking_lot::Mutex;
-use ratchet::{Ratchet, Reading};
-use std::cmp::Ordering;
+use ratchet::Ratchet;
+use readings::{Calls, Cost, Ends, Tokens};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,9 +50,16 @@ pub(super) const LABELS: &[&str] = &[
     "connection_type",
     "client_kind",
     "server_kind",
+    "node",
+    "kind",
+    "name",
+    "outcome",
+    "term",
+    "reach",
     "model",
     "provider",
     "direction",
+    "realm",
     "metric",
 ];
 
@@ -55,187 +75,46 @@ pub(super) struct ExpositionSettings {
     pub(super) client_kind: bool,
     /// Whether edges have the label `server_kind`.
     pub(super) server_kind: bool,
-    /// Most label sets.
+    /// Most series.
     pub(super) max_series: usize,
 }
 
-/// A label's value that a node gives, or the one for all that found no room.
-#[derive(Clone, Debug)]
-enum Name {
-    Of(Arc<NodeRecord>),
-    Other,
+impl ExpositionSettings {
+    fn kinds(&self) -> (bool, bool) {
+        (self.client_kind, self.server_kind)
+    }
 }
 
-impl Name {
-    fn display(&self) -> &str {
-        match self {
-            Name::Of(record) => &record.display,
-            Name::Other => OTHER,
+/// How many edges, nodes and models there are series for, by their labels.
+///
+/// Half of all series are for edges, three eighths for nodes, an eighth for models: fixed shares, so that none of them
+/// crowds out another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Limits {
+    edges: usize,
+    nodes: usize,
+    models: usize,
+}
+
+impl Limits {
+    /// Series that do not multiply: the system's, and those that count what found no room.
+    const FEW: usize = 16;
+    /// Ends, findings and the name.
+    const OF_A_NODE: usize = Outcome::COUNT + findings::SERIES;
+    /// Tokens read and written, and the cost.
+    const OF_A_MODEL: usize = 3;
+
+    fn new(max_series: usize, bounds: usize) -> Limits {
+        // two counters, two histograms with their last bucket, sum and count, and the calls drawn for now
+        let of_an_edge = 2 + 2 * (bounds + 3) + 1;
+        let eighth = max_series.saturating_sub(Limits::FEW) / 8;
+        // one less, which is for `_other`
+        let sets = |series: usize, each: usize| (series / each).saturating_sub(1).max(1);
+        Limits {
+            edges: sets(4 * eighth, of_an_edge),
+            nodes: sets(3 * eighth, Limits::OF_A_NODE),
+            models: sets(eighth, Limits::OF_A_MODEL),
         }
-    }
-
-    fn provider(&self) -> &str {
-        match self {
-            Name::Of(record) => &record.key.scope,
-            Name::Other => OTHER,
-        }
-    }
-}
-
-/// Names are what they show: two nodes that are shown alike are one.
-impl PartialEq for Name {
-    fn eq(&self, other: &Name) -> bool {
-        self.display() == other.display()
-    }
-}
-
-impl Eq for Name {}
-
-impl PartialOrd for Name {
-    fn partial_cmp(&self, other: &Name) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Name {
-    fn cmp(&self, other: &Name) -> Ordering {
-        self.display().cmp(other.display())
-    }
-}
-
-/// The labels of an edge.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct EdgeLabels {
-    client: Name,
-    server: Name,
-    connection_type: &'static str,
-    /// Empty unless asked for.
-    client_kind: &'static str,
-    server_kind: &'static str,
-}
-
-impl EdgeLabels {
-    fn pairs(&self) -> Vec<(&str, &str)> {
-        let mut pairs = vec![
-            (EDGE_LABELS[0], self.client.display()),
-            (EDGE_LABELS[1], self.server.display()),
-            (EDGE_LABELS[2], self.connection_type),
-        ];
-        let kinds = [
-            ("client_kind", self.client_kind),
-            ("server_kind", self.server_kind),
-        ];
-        pairs.extend(kinds.into_iter().filter(|(_, kind)| !kind.is_empty()));
-        pairs
-    }
-}
-
-/// A model, told apart by its name and its provider.
-#[derive(Clone, Debug)]
-struct ModelLabels(Name);
-
-impl ModelLabels {
-    fn parts(&self) -> (&str, &str) {
-        (self.0.display(), self.0.provider())
-    }
-}
-
-impl PartialEq for ModelLabels {
-    fn eq(&self, other: &ModelLabels) -> bool {
-        self.parts() == other.parts()
-    }
-}
-
-impl Eq for ModelLabels {}
-
-impl PartialOrd for ModelLabels {
-    fn partial_cmp(&self, other: &ModelLabels) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for ModelLabels {
-    fn cmp(&self, other: &ModelLabels) -> Ordering {
-        self.parts().cmp(&other.parts())
-    }
-}
-
-/// What is shown of an edge.
-#[derive(Clone, Debug, Default)]
-struct Calls {
-    calls: i64,
-    failed: i64,
-    lasted_ns: i64,
-    /// Calls that took no longer than each bound.
-    within: Vec<i64>,
-    example: TraceId,
-}
-
-impl Calls {
-    fn of(counts: &Counts, bounds: &[Duration]) -> Calls {
-        let mut within = vec![0; bounds.len()];
-        for (middle, calls) in counts.latency.buckets() {
-            let first = bounds.partition_point(|bound| nanos(*bound) < middle);
-            for sum in within.iter_mut().skip(first) {
-                *sum += calls;
-            }
-        }
-        Calls {
-            calls: counts.calls,
-            failed: counts.failures(),
-            lasted_ns: counts.duration_ns,
-            within,
-            example: counts.example,
-        }
-    }
-}
-
-impl Reading for Calls {
-    fn add(&mut self, other: Calls) {
-        self.calls += other.calls;
-        self.failed += other.failed;
-        self.lasted_ns = self.lasted_ns.saturating_add(other.lasted_ns);
-        if self.within.is_empty() {
-            self.within = other.within;
-        } else {
-            for (sum, more) in self.within.iter_mut().zip(other.within) {
-                *sum += more;
-            }
-        }
-        if self.example == TraceId::default() {
-            self.example = other.example;
-        }
-    }
-
-    /// Each bound for itself: the larger of two rising rows rises too.
-    fn raise(&mut self, sum: &Calls) {
-        self.calls = self.calls.max(sum.calls);
-        self.failed = self.failed.max(sum.failed);
-        self.lasted_ns = self.lasted_ns.max(sum.lasted_ns);
-        self.within.resize(sum.within.len(), 0);
-        for (shown, sum) in self.within.iter_mut().zip(&sum.within) {
-            *shown = (*shown).max(*sum);
-        }
-        self.example = sum.example;
-    }
-}
-
-/// What a model read and wrote.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tokens {
-    input: i64,
-    output: i64,
-}
-
-impl Reading for Tokens {
-    fn add(&mut self, other: Tokens) {
-        self.input = self.input.saturating_add(other.input);
-        self.output = self.output.saturating_add(other.output);
-    }
-
-    fn raise(&mut self, sum: &Tokens) {
-        self.input = self.input.max(sum.input);
-        self.output = self.output.max(sum.output);
     }
 }
 
@@ -244,46 +123,69 @@ impl Reading for Tokens {
 struct Sums {
     edges: BTreeMap<EdgeLabels, Calls>,
     provisional: BTreeMap<EdgeLabels, i64>,
+    nodes: BTreeMap<NodeLabels, Ends>,
     models: BTreeMap<ModelLabels, Tokens>,
+    costs: BTreeMap<ModelLabels, Cost>,
 }
 
 /// Series that were shown.
 struct Shown {
     scraped: Option<Nanos>,
+    realms: Realms,
     edges: Ratchet<EdgeLabels, Calls>,
+    /// Of the last snapshot.
+    provisional: BTreeMap<EdgeLabels, i64>,
+    nodes: Ratchet<NodeLabels, Ends>,
     models: Ratchet<ModelLabels, Tokens>,
+    costs: Ratchet<ModelLabels, Cost>,
+    /// The most findings that were left out.
+    left_out: u64,
 }
 
-/// The metrics of a connector's graph.
+/// The metrics of a connector's graph, as one kind of reader has seen them: those who scrape, or where they are sent.
 pub(super) struct GraphMetrics {
     view: View,
     settings: ExpositionSettings,
-    /// The labels of edges that find no room.
-    other: EdgeLabels,
-    /// Held while a scrape is written, by threads that may block.
+    limits: Limits,
+    /// When it began to count.
+    began: Nanos,
+    /// Held while families are written, by threads that may block.
     shown: Mutex<Shown>,
 }
 
 impl GraphMetrics {
     pub(super) fn new(view: View, settings: ExpositionSettings) -> Self {
-        let other = EdgeLabels {
-            client: Name::Other,
-            server: Name::Other,
-            connection_type: "",
-            client_kind: if settings.client_kind { OTHER } else { "" },
-            server_kind: if settings.server_kind { OTHER } else { "" },
-        };
+        let limits = Limits::new(settings.max_series, settings.bounds.len());
+        let other_model = ModelLabels(Name::Other);
         let shown = Shown {
             scraped: None,
-            edges: Ratchet::new(settings.max_series, other.clone()),
-            models: Ratchet::new(settings.max_series, ModelLabels(Name::Other)),
+            realms: Realms::default(),
+            edges: Ratchet::new(limits.edges, EdgeLabels::other(settings.kinds())),
+            provisional: BTreeMap::new(),
+            nodes: Ratchet::new(limits.nodes, NodeLabels(Name::Other)),
+            models: Ratchet::new(limits.models, other_model.clone()),
+            costs: Ratchet::new(limits.models, other_model),
+            left_out: 0,
         };
         GraphMetrics {
+            began: view.0.now(),
             view,
             settings,
-            other,
+            limits,
             shown: Mutex::new(shown),
         }
+    }
+
+    /// When it began to count.
+    pub(super) fn began(&self) -> Nanos {
+        self.began
+    }
+
+    /// Writes all families of a snapshot as OTLP.
+    pub(super) fn send(&self, snapshot: &Snapshot, requests: &mut Requests) {
+        let mut shown = self.shown.lock();
+        self.take(snapshot, &mut shown, false, requests.before());
+        self.write(snapshot, &mut shown, requests);
     }
 
     fn sums(&self, graph: &GraphSnapshot) -> Sums {
@@ -292,90 +194,148 @@ impl GraphMetrics {
             let (Some(from), Some(to)) = (graph.node(edge.from), graph.node(edge.to)) else {
                 continue;
             };
-            let kind_if = |asked: bool, record: &NodeRecord| {
-                if asked { record.key.kind.as_str() } else { "" }
-            };
-            let labels = EdgeLabels {
-                client: Name::Of(Arc::clone(&from.record)),
-                server: Name::Of(Arc::clone(&to.record)),
-                connection_type: connection_type(
-                    edge.kind,
-                    from.record.key.kind,
-                    to.record.key.kind,
-                ),
-                client_kind: kind_if(self.settings.client_kind, &from.record),
-                server_kind: kind_if(self.settings.server_kind, &to.record),
-            };
+            let kinds = self.settings.kinds();
+            let labels = EdgeLabels::new(&from.record, &to.record, edge.kind, kinds);
             if edge.counts.provisional > 0 {
                 *sums.provisional.entry(labels.clone()).or_default() += edge.counts.provisional;
             }
             if edge.counts.calls > 0 {
                 let calls = Calls::of(&edge.counts, &self.settings.bounds);
-                sums.edges.entry(labels).or_default().add(calls);
+                ratchet::add(&mut sums.edges, labels, calls);
             }
         }
         for node in graph.nodes() {
+            let name = || Name::Of(Arc::clone(&node.record));
+            let ends = Ends(node.counts.outcomes);
+            ratchet::add(&mut sums.nodes, NodeLabels(name()), ends);
             if node.record.key.kind == NodeKind::Model {
-                let labels = ModelLabels(Name::Of(Arc::clone(&node.record)));
-                sums.models.entry(labels).or_default().add(Tokens {
+                let tokens = Tokens {
                     input: node.counts.tokens_in,
                     output: node.counts.tokens_out,
-                });
+                };
+                ratchet::add(&mut sums.models, ModelLabels(name()), tokens);
+                // spans do not say what is not known (M-02)
+                if node.counts.cost > 0 {
+                    let cost = Cost(node.counts.cost);
+                    ratchet::add(&mut sums.costs, ModelLabels(name()), cost);
+                }
             }
         }
         sums
     }
 
-    fn edges(
-        &self,
-        shown: &Ratchet<EdgeLabels, Calls>,
-        provisional: &BTreeMap<EdgeLabels, i64>,
-        exposition: &mut Exposition<'_>,
-    ) {
-        exposition.family(&REQUESTS);
-        for (labels, calls) in shown.shown() {
-            let (labels, value) = (labels.pairs(), number(calls.calls));
-            exposition.counter_with_trace(&REQUESTS, &labels, value, calls.example);
+    /// Takes the sums of a snapshot into what is shown; what is drawn for now is shown as it is.
+    fn take(&self, snapshot: &Snapshot, shown: &mut Shown, from_zero: bool, since: Nanos) {
+        let sums = self.sums(&snapshot.graph);
+        for node in snapshot.graph.nodes() {
+            shown.realms.see(&node.record);
         }
-        exposition.family(&FAILED);
-        for (labels, calls) in shown.shown() {
-            exposition.sample(&FAILED, &labels.pairs(), number(calls.failed));
+        shown.edges.raise(sums.edges, from_zero, since);
+        shown.nodes.raise(sums.nodes, from_zero, since);
+        shown.models.raise(sums.models, from_zero, since);
+        shown.costs.raise(sums.costs, from_zero, since);
+        shown.provisional = sums.provisional;
+    }
+
+    fn write(&self, snapshot: &Snapshot, shown: &mut Shown, families: &mut dyn Families) {
+        self.write_edges(shown, families);
+        write_nodes(shown, families);
+        write_models(shown, families);
+        let realms = shown.realms.are_several();
+        let left_out = findings::write(snapshot, self.limits.nodes, realms, families);
+        shown.left_out = shown.left_out.max(left_out);
+        families.family(&SERIES_DROPPED);
+        let refused = [
+            (&REQUESTS, shown.edges.refused()),
+            (&NODE_CALLS, shown.nodes.refused()),
+            (&TOKENS, shown.models.refused()),
+            (&RISK_SCORE, shown.left_out),
+        ];
+        for (def, refused) in refused {
+            let refused = number(i64::try_from(refused).unwrap_or(i64::MAX));
+            let labels = [("metric", def.name)];
+            families.counter(&SERIES_DROPPED, &labels, refused, self.began, NO_TRACE);
+        }
+    }
+
+    fn write_edges(&self, shown: &Shown, families: &mut dyn Families) {
+        let realms = shown.realms.are_several();
+        families.family(&REQUESTS);
+        for (labels, series) in shown.edges.shown() {
+            let (pairs, calls) = (labels.pairs(realms), &series.value);
+            let value = number(calls.calls);
+            families.counter(&REQUESTS, &pairs, value, series.since, calls.example);
+        }
+        families.family(&FAILED);
+        for (labels, series) in shown.edges.shown() {
+            let (pairs, failed) = (labels.pairs(realms), number(series.value.failed));
+            families.counter(&FAILED, &pairs, failed, series.since, NO_TRACE);
         }
         for def in [&SECONDS_SERVER, &SECONDS_CLIENT] {
-            exposition.family(def);
-            for (labels, calls) in shown.shown() {
-                self.histogram(def, labels, calls, exposition);
+            families.family(def);
+            for (labels, series) in shown.edges.shown() {
+                let spread = Spread {
+                    bounds: &self.settings.bounds,
+                    within: &series.value.within,
+                    calls: series.value.calls,
+                    lasted_ns: series.value.lasted_ns,
+                };
+                families.histogram(def, &labels.pairs(realms), &spread, series.since);
             }
         }
-        exposition.family(&PROVISIONAL);
+        families.family(&PROVISIONAL);
+        let other = EdgeLabels::other(self.settings.kinds());
         let mut others = 0;
-        for (at, (labels, calls)) in provisional.iter().enumerate() {
-            if at < self.settings.max_series && *labels != self.other {
-                exposition.sample(&PROVISIONAL, &labels.pairs(), number(*calls));
+        for (at, (labels, calls)) in shown.provisional.iter().enumerate() {
+            if at < self.limits.edges && *labels != other {
+                families.gauge(&PROVISIONAL, &labels.pairs(realms), number(*calls));
             } else {
                 others += calls;
             }
         }
         if others > 0 {
-            exposition.sample(&PROVISIONAL, &self.other.pairs(), number(others));
+            families.gauge(&PROVISIONAL, &other.pairs(realms), number(others));
         }
     }
+}
 
-    fn histogram(
-        &self,
-        def: &MetricDef,
-        labels: &EdgeLabels,
-        calls: &Calls,
-        exposition: &mut Exposition<'_>,
-    ) {
-        let whole = |n: i64| u64::try_from(n).unwrap_or(0);
-        let bounds = self.settings.bounds.iter().enumerate();
-        let buckets = bounds.map(|(at, bound)| {
-            let within = calls.within.get(at).copied().unwrap_or(0);
-            (bound.as_secs_f64(), whole(within))
-        });
-        let seconds = number(calls.lasted_ns) / 1e9;
-        exposition.histogram(def, &labels.pairs(), buckets, seconds, whole(calls.calls));
+/// No trace that would show what was counted.
+const NO_TRACE: TraceId = TraceId([0; 16]);
+
+fn write_nodes(shown: &Shown, families: &mut dyn Families) {
+    families.family(&NODE_CALLS);
+    for (labels, series) in shown.nodes.shown() {
+        let mut pairs = labels.pairs(shown.realms.are_several());
+        for (outcome, calls) in Ends::OUTCOMES.iter().zip(series.value.0) {
+            pairs.push(("outcome", outcome.as_str()));
+            families.counter(&NODE_CALLS, &pairs, number(calls), series.since, NO_TRACE);
+            pairs.pop();
+        }
+    }
+}
+
+fn write_models(shown: &Shown, families: &mut dyn Families) {
+    let realms = shown.realms.are_several();
+    families.family(&TOKENS);
+    for (labels, series) in shown.models.shown() {
+        let mut pairs = labels.pairs(realms);
+        let tokens = &series.value;
+        for (direction, count) in [("input", tokens.input), ("output", tokens.output)] {
+            pairs.push((MODEL_LABELS[2], direction));
+            families.counter(&TOKENS, &pairs, number(count), series.since, NO_TRACE);
+            pairs.pop();
+        }
+    }
+    families.family(&COST);
+    for (labels, series) in shown.costs.shown() {
+        let dollars = number(series.value.0) / 1e9;
+        families.counter(
+            &COST,
+            &labels.pairs(realms),
+            dollars,
+            series.since,
+            NO_TRACE,
+        );
     }
 }
 
@@ -383,61 +343,11 @@ impl MetricsSource for GraphMetrics {
     fn render(&self, format: Format, out: &mut String) {
         let now = self.view.0.now();
         let mut shown = self.shown.lock();
-        let Sums {
-            edges,
-            provisional,
-            models,
-        } = self.sums(&self.view.published().graph);
-        let from_zero = shown
-            .scraped
-            .is_some_and(|scraped| now < scraped.plus(FORGOTTEN));
-        shown.scraped = Some(now);
-        shown.edges.raise(edges, from_zero);
-        shown.models.raise(models, from_zero);
-        let mut exposition = Exposition::new(format, out);
-        self.edges(&shown.edges, &provisional, &mut exposition);
-        exposition.family(&TOKENS);
-        for (labels, tokens) in shown.models.shown() {
-            let (model, provider) = labels.parts();
-            for (direction, count) in [("input", tokens.input), ("output", tokens.output)] {
-                let values = [model, provider, direction];
-                let labels: Vec<_> = MODEL_LABELS.iter().copied().zip(values).collect();
-                exposition.sample(&TOKENS, &labels, number(count));
-            }
-        }
-        exposition.family(&SERIES_DROPPED);
-        let refused = [
-            (REQUESTS.name, shown.edges.refused()),
-            (TOKENS.name, shown.models.refused()),
-        ];
-        for (metric, refused) in refused {
-            let refused = i64::try_from(refused).unwrap_or(i64::MAX);
-            exposition.sample(&SERIES_DROPPED, &[("metric", metric)], number(refused));
-        }
+        let snapshot = self.view.published();
+        let before = shown.scraped.replace(now);
+        let from_zero = before.is_some_and(|before| now < before.plus(FORGOTTEN));
+        let since = before.unwrap_or(self.began);
+        self.take(&snapshot, &mut shown, from_zero, since);
+        self.write(&snapshot, &mut shown, &mut Exposition::new(format, out));
     }
-}
-
-/// The field's word for what lies between two nodes: a model or a person sends no spans and is seen by its caller alone.
-fn connection_type(edge: EdgeKind, from: NodeKind, to: NodeKind) -> &'static str {
-    match (edge, from, to) {
-        (EdgeKind::Publishes | EdgeKind::Delivers, _, _)
-        | (_, NodeKind::Queue, _)
-        | (_, _, NodeKind::Queue) => "messaging_system",
-        (_, _, NodeKind::Database) => "database",
-        (_, _, NodeKind::Model | NodeKind::Human) => "virtual_node",
-        _ => "",
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a metric's number is a double")]
-fn number(n: i64) -> f64 {
-    n as f64
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a bound is compared with the middle of a bucket"
-)]
-fn nanos(duration: Duration) -> f64 {
-    duration.as_nanos() as f64
 }

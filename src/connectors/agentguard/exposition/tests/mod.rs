@@ -1,9 +1,14 @@
 //! What is scraped while captures come in order, out of order, and late.
 
-use super::super::{AgentGuardConfig, AgentGuardConnector, metrics};
+mod findings;
+mod otlp;
+
+use super::super::{AgentGuardConfig, AgentGuardConnector, Random, metrics};
+use super::labels::connection_type;
 use super::*;
 use crate::base::sync::{self, AtomicU64};
-use crate::graph::Totals;
+use crate::graph::Counts;
+use crate::guard::Ticker;
 use crate::guard::{Settler, Worker};
 use crate::otlp::semconv;
 use crate::telemetry::scrape;
@@ -16,8 +21,21 @@ use prost::Message;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-const ADK: &[u8] = include_bytes!("../../../../examples/captures/google-adk.otlp");
-const PYDANTIC: &[u8] = include_bytes!("../../../../examples/captures/pydantic-ai-logfire.otlp");
+const ADK: &[u8] = include_bytes!("../../../../../examples/captures/google-adk.otlp");
+const PYDANTIC: &[u8] = include_bytes!("../../../../../examples/captures/pydantic-ai-logfire.otlp");
+
+const RANDOM: Random = Random {
+    seed: 7,
+    instance: 8,
+};
+
+/// The usual settings in one realm: of the captures, one says where it was made.
+fn plain() -> AgentGuardConfig {
+    AgentGuardConfig {
+        realm: Vec::new(),
+        ..AgentGuardConfig::default()
+    }
+}
 
 /// A capture, one request a span.
 fn singles(mut capture: &'static [u8]) -> Vec<ExportTraceServiceRequest> {
@@ -52,7 +70,7 @@ struct Scene {
     connector: AgentGuardConnector,
     worker: Worker,
     settler: Settler,
-    totals: Totals,
+    ticker: Ticker,
 }
 
 impl Scene {
@@ -60,14 +78,14 @@ impl Scene {
         let clock = Arc::new(AtomicU64::new(1_900_000_000_000_000_000));
         let read = Arc::clone(&clock);
         let now: super::super::Now = Arc::new(move || Nanos(read.load(sync::Ordering::Relaxed)));
-        let connector = AgentGuardConnector::new(config, 7, now, &[None, None, None]);
+        let connector = AgentGuardConnector::new(config, RANDOM, now, &[None, None, None]);
         let guard = &connector.core.guard;
-        let (worker, settler, totals) = (guard.worker(), guard.settler(), guard.totals());
+        let (worker, settler, ticker) = (guard.worker(), guard.settler(), guard.ticker());
         Scene {
             clock,
             worker,
             settler,
-            totals,
+            ticker,
             connector,
         }
     }
@@ -89,7 +107,7 @@ impl Scene {
     fn tick(&mut self) {
         let core = &self.connector.core;
         let changes = self.settler.collect(core.now());
-        core.guard.tick(&mut self.totals, [&changes]);
+        core.guard.tick(&mut self.ticker, [&changes]);
     }
 
     fn text(&self, format: Format) -> String {
@@ -157,7 +175,7 @@ fn seen(config: &AgentGuardConfig) -> Scene {
 /// R-INT-1, R-ASK-10: the families that Grafana reads, equal to the graph.
 #[test]
 fn the_first_scrape_is_the_graph() {
-    let scene = seen(&AgentGuardConfig::default());
+    let scene = seen(&plain());
     let samples = scene.samples();
     assert_eq!(calls(&samples), scene.exact());
     assert_eq!(
@@ -204,29 +222,34 @@ fn a_call_counts_within_the_bounds_above_its_duration() {
     assert_eq!(Calls::of(&counts, &bounds).within, [1, 3, 4, 5]);
 }
 
-/// Two realms whose nodes are shown alike.
-#[test]
-fn edges_whose_labels_coincide_are_summed() {
+/// A scene in which the same happened twice, to nodes that differ in an attribute of their resource.
+fn twice(attribute: &str) -> Scene {
     let mut scene = Scene::new(&AgentGuardConfig::default());
-    for (realm, first) in [("a", 1), ("b", 2)] {
+    for (value, first) in [("a", 1), ("b", 2)] {
         for mut request in singles(ADK) {
             let group = &mut request.resource_spans[0];
-            group
-                .resource
-                .get_or_insert_default()
-                .attributes
-                .push(KeyValue {
-                    key: semconv::DEPLOYMENT_ENVIRONMENT_NAME.to_owned(),
-                    value: Some(AnyValue {
-                        value: Some(any_value::Value::StringValue(realm.to_owned())),
-                    }),
-                    ..KeyValue::default()
-                });
+            let attributes = &mut group.resource.get_or_insert_default().attributes;
+            attributes.retain(|pair| pair.key != attribute);
+            attributes.push(KeyValue {
+                key: attribute.to_owned(),
+                value: Some(AnyValue {
+                    value: Some(any_value::Value::StringValue(value.to_owned())),
+                }),
+                ..KeyValue::default()
+            });
             group.scope_spans[0].spans[0].trace_id[0] = first;
             scene.send(&request);
         }
     }
+    scene.settler.flush();
     scene.tick();
+    scene
+}
+
+/// Two namespaces whose nodes are shown alike.
+#[test]
+fn edges_whose_labels_coincide_are_summed() {
+    let scene = twice(semconv::SERVICE_NAMESPACE);
     let samples = scene.samples();
     assert_eq!(
         samples[&requests("editor", "gemini-2.5-pro", "virtual_node")],
@@ -235,9 +258,28 @@ fn edges_whose_labels_coincide_are_summed() {
     assert_eq!(calls(&samples), scene.exact());
 }
 
+/// R-GRA-7: production and staging are told apart, and a label for it is there only when there are both.
+#[test]
+fn realms_are_a_label_where_there_are_several() {
+    let alone = seen(&plain()).text(Format::Classic);
+    assert!(!alone.contains("realm="));
+    let samples = twice(semconv::DEPLOYMENT_ENVIRONMENT_NAME).samples();
+    for realm in ["a", "b"] {
+        let with_realm = |series: &str| series.replace('}', &format!(",realm=\"{realm}\"}}"));
+        let edge = requests("editor", "gemini-2.5-pro", "virtual_node");
+        assert_eq!(samples[&with_realm(&edge)], 4.0);
+        let of_model = |series: &&String| {
+            let model = r#"kind="model",realm="REALM",outcome="ok""#.replace("REALM", realm);
+            series.starts_with("agentguard_node_calls_total{") && series.contains(&model)
+        };
+        assert_eq!(samples.keys().filter(of_model).count(), 2, "{realm}");
+    }
+    assert!(!samples.contains_key(&requests("editor", "gemini-2.5-pro", "virtual_node")));
+}
+
 #[test]
 fn a_series_that_appears_between_two_scrapes_is_born_at_zero() {
-    let mut scene = Scene::new(&AgentGuardConfig::default());
+    let mut scene = Scene::new(&plain());
     assert_eq!(calls(&scene.samples()).len(), 0);
     for request in singles(ADK) {
         scene.send(&request);
@@ -261,12 +303,13 @@ fn kinds_are_labels_where_they_are_asked_for_and_series_are_bounded() {
     let scene = seen(&AgentGuardConfig {
         client_kind: true,
         server_kind: true,
-        max_series: 3,
-        ..AgentGuardConfig::default()
+        max_series: 1_000,
+        ..plain()
     });
     let samples = scene.samples();
+    assert!(samples.len() <= 1_000, "{}", samples.len());
     let calls = calls(&samples);
-    assert_eq!(calls.len(), 4);
+    assert_eq!(calls.len(), 1 + scene.connector.exposed.limits.edges);
     let total: f64 = calls.values().sum();
     assert_eq!(total, scene.exact().values().sum::<f64>(), "none is lost");
     assert!(
@@ -281,13 +324,32 @@ fn kinds_are_labels_where_they_are_asked_for_and_series_are_bounded() {
     );
     let dropped =
         samples[r#"agentguard_series_dropped_total{metric="traces_service_graph_request_total"}"#];
-    assert!(dropped > 10.0);
+    assert_eq!(
+        dropped,
+        number(i64::try_from(scene.exact().len() - calls.len() + 1).unwrap())
+    );
+}
+
+/// The bound holds for any number of buckets, whatever the graph: each family's sets, one for all others, and the few.
+#[test]
+fn the_limits_add_up_to_the_bound() {
+    for max_series in [1_000, 4_321, 500_000, 1 << 24] {
+        for bounds in [1, 23, 64] {
+            let limits = Limits::new(max_series, bounds);
+            let edges = (limits.edges + 1) * (5 + 2 * (bounds + 3) - 2);
+            let nodes = (limits.nodes + 1) * Limits::OF_A_NODE;
+            let models = (limits.models + 1) * Limits::OF_A_MODEL;
+            let all = edges + nodes + models + Limits::FEW;
+            assert!(all <= max_series, "{max_series} {bounds}: {all}");
+            assert!(all * 10 >= max_series * 7, "{max_series} {bounds}: {all}");
+        }
+    }
 }
 
 /// The inventory, which the documentation is made from, is what is scraped.
 #[test]
 fn every_family_is_in_the_inventory_under_a_proper_name() {
-    let text = seen(&AgentGuardConfig::default()).text(Format::Classic);
+    let text = seen(&plain()).text(Format::Classic);
     let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let families: Vec<_> = families
         .map(|family| family.split_once(' ').unwrap().0)
@@ -306,8 +368,8 @@ fn every_family_is_in_the_inventory_under_a_proper_name() {
 #[test]
 fn provisional_calls_are_a_gauge_and_no_requests() {
     let config = AgentGuardConfig {
-        max_series: 1,
-        ..AgentGuardConfig::default()
+        max_series: 1_000,
+        ..plain()
     };
     let mut scene = Scene::new(&config);
     for mut request in singles(ADK) {
@@ -322,7 +384,8 @@ fn provisional_calls_are_a_gauge_and_no_requests() {
         .iter()
         .filter(|(series, _)| series.starts_with(PROVISIONAL.name))
         .collect();
-    assert_eq!(provisional.len(), 2, "{provisional:?}");
+    let room = scene.connector.exposed.limits.edges;
+    assert_eq!(provisional.len(), room + 1, "{provisional:?}");
     let graph = &scene.connector.published().graph;
     let exact: i64 = graph
         .edges()
@@ -342,10 +405,14 @@ fn every_label_is_announced_to_exporters() {
     let scene = seen(&AgentGuardConfig {
         client_kind: true,
         server_kind: true,
-        ..AgentGuardConfig::default()
+        ..plain()
     });
-    for series in scene.samples().keys() {
-        let labels = series.split_once('{').unwrap().1.trim_end_matches('}');
+    let realms = twice(semconv::DEPLOYMENT_ENVIRONMENT_NAME).samples();
+    for series in scene.samples().keys().chain(realms.keys()) {
+        let Some((_, labels)) = series.split_once('{') else {
+            continue;
+        };
+        let labels = labels.trim_end_matches('}');
         for label in labels
             .split("\",")
             .filter_map(|pair| pair.split_once("=\""))
@@ -361,7 +428,7 @@ fn every_label_is_announced_to_exporters() {
 #[allow(clippy::print_stdout, reason = "a test says what it skips")]
 #[allow(clippy::disallowed_methods, reason = "a test runs another program")]
 fn promtool_finds_nothing() {
-    let scene = seen(&AgentGuardConfig::default());
+    let scene = seen(&plain());
     let promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -387,7 +454,7 @@ fn promtool_finds_nothing() {
 
 #[test]
 fn openmetrics_has_a_trace_behind_each_edge() {
-    let scene = seen(&AgentGuardConfig::default());
+    let scene = seen(&plain());
     let text = scene.text(Format::OpenMetrics);
     let edges = scene.exact().len();
     assert_eq!(text.matches(" # {trace_id=\"").count(), edges);
@@ -398,7 +465,7 @@ fn openmetrics_has_a_trace_behind_each_edge() {
 /// D4, the case for which counters are kept: calls counted from a fallback source move when their parent comes after all.
 #[test]
 fn a_call_that_moves_raises_its_true_edge_and_lowers_none() {
-    let mut scene = Scene::new(&AgentGuardConfig::default());
+    let mut scene = Scene::new(&plain());
     let mut before = Samples::new();
     // as exported: a span comes after those below it
     for mut request in singles(ADK) {
@@ -456,7 +523,7 @@ proptest! {
     /// the graph said at a scrape.
     #[test]
     fn no_counter_falls_when_parents_come_late((requests, stops) in orders()) {
-        let mut scene = Scene::new(&AgentGuardConfig::default());
+        let mut scene = Scene::new(&plain());
         let mut before = scene.samples();
         let mut most = Samples::new();
         let last = requests.len();
@@ -482,7 +549,10 @@ proptest! {
             for _ in 0..2 {
                 let now = scene.samples();
                 for (series, showed) in &before {
-                    if !series.starts_with(PROVISIONAL.name) {
+                    let is_gauge = [PROVISIONAL.name, "agentguard_node_info"]
+                        .iter()
+                        .any(|name| series.starts_with(name));
+                    if !is_gauge {
                         let shows = now.get(series);
                         prop_assert!(shows.is_some_and(|shows| shows >= showed), "{series}: {showed} {shows:?}");
                     }
