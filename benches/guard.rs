@@ -239,7 +239,7 @@ fn interleaved() -> Vec<Bytes> {
         .flat_map(|trace| {
             (0..SPANS_PER_TRACE)
                 .rev()
-                .map(move |place| span(trace, place))
+                .map(move |place| span(trace, place, 0))
         })
         .collect();
     let mut order: Vec<usize> = (0..spans.len()).collect();
