@@ -1,4 +1,4 @@
-# A static binary in an empty image.
+# A static binary in an empty image. `.ci/image` checks it without an engine.
 #
 #   docker build -t agentguard .
 #   docker run --rm -p 4317:4317 -p 4318:4318 -p 8888:8888 agentguard

@@ -62,6 +62,8 @@ impl Analyst {
     /// The findings for a structure and its weights. `touched` names what changed since the last look; it need not name
     /// anything when the structure is another one.
     ///
+    /// A structure that was replaced by its like is the same; telling takes a comparison.
+    ///
     /// Costs what changed, and [`RiskSettings::steps`] at most beside it; what that leaves undone is [`Analysis::stale`] and
     /// done by later looks, which need no change to go on.
     pub fn look(
@@ -90,7 +92,7 @@ impl Analyst {
         touched: &Touched,
         steps: u64,
     ) -> Analysis {
-        let is_same = Arc::ptr_eq(structure, &self.structure) && !structure.nodes().is_empty();
+        let is_same = Arc::ptr_eq(structure, &self.structure) || **structure == *self.structure;
         let is_grown = !is_same || self.has_other_fallbacks(weights, touched);
         let mut moved_edges = Vec::new();
         if is_grown {
@@ -152,9 +154,8 @@ impl Analyst {
             .collect();
         let nodes = structure.nodes().len() as Row;
         self.structure = Arc::clone(structure);
-        self.learned = Learned::new(structure, weights);
         self.fallbacks = fallbacks(structure, weights);
-        self.learned.mark_fallbacks(structure, &self.fallbacks);
+        self.learned = Learned::new(structure, weights, &self.fallbacks);
         self.needs = Needs::new(structure, &self.fallbacks);
         let rules = self.rules();
         self.needs

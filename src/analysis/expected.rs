@@ -38,6 +38,8 @@ pub(super) struct Outcome {
 pub(super) struct Expected {
     /// By node.
     chances: Vec<Chances>,
+    /// By node: whether any chance of it is not 0.
+    is_live: Vec<bool>,
     /// By place in the order: whether something that it needs may fail.
     is_reached: Vec<bool>,
     /// By node: its place in the order.
@@ -55,6 +57,7 @@ impl Expected {
         }
         Expected {
             chances: vec![[0.0; LANES]; needs.nodes()],
+            is_live: vec![false; needs.nodes()],
             is_reached: vec![false; needs.nodes()],
             places,
             dependers: Lists::of(needs.nodes(), needs.pairs().map(|(a, b)| (b, a))),
@@ -80,6 +83,7 @@ impl Expected {
         let mut outcome = Outcome::default();
         for (lane, node) in removed.iter().enumerate() {
             self.chances[*node as usize][lane] = 1.0;
+            self.is_live[*node as usize] = true;
             self.is_reached[self.places[*node as usize] as usize] = true;
         }
         let mut touched = Vec::new();
@@ -93,7 +97,7 @@ impl Expected {
                 place = self.places[*node as usize] as usize;
                 self.is_reached[place] = false;
                 touched.push(*node);
-                if self.chances[*node as usize] != [0.0; LANES] {
+                if self.is_live[*node as usize] {
                     let dependers = self.dependers.of_row(*node);
                     outcome.steps += dependers.len() as u64;
                     for depender in dependers {
@@ -106,6 +110,9 @@ impl Expected {
             place = self.places[nodes[nodes.len() - 1] as usize] as usize + 1;
         }
         for node in touched {
+            if !std::mem::replace(&mut self.is_live[node as usize], false) {
+                continue;
+            }
             let chances = std::mem::replace(&mut self.chances[node as usize], [0.0; LANES]);
             let share = f64::from(shares[node as usize]);
             for (lane, chance) in chances.into_iter().enumerate() {
@@ -128,15 +135,24 @@ impl Expected {
                 let mut survives = [1.0; LANES];
                 for set in needs.sets(*node) {
                     *steps += set.members.len() as u64;
-                    self.spare(set, &mut survives);
+                    if set
+                        .members
+                        .iter()
+                        .all(|member| self.is_live[*member as usize])
+                    {
+                        self.spare(set, &mut survives);
+                    }
                 }
+                let mut is_new = false;
                 let chances = &mut self.chances[*node as usize];
                 for (chance, survives) in chances.iter_mut().zip(survives) {
                     if *chance == 0.0 && survives < 1.0 {
                         *chance = 1.0 - survives;
-                        has_changed = true;
+                        is_new = true;
                     }
                 }
+                self.is_live[*node as usize] |= is_new;
+                has_changed |= is_new;
             }
             if !has_changed || nodes.len() == 1 {
                 return;
@@ -149,20 +165,15 @@ impl Expected {
     fn spare(&self, set: Set<'_>, survives: &mut Chances) {
         if let [member] = set.members {
             let fails = &self.chances[*member as usize];
-            for (survives, fails) in survives.iter_mut().zip(fails) {
-                *survives *= 1.0 - set.weight * fails;
-            }
+            *survives =
+                std::array::from_fn(|lane| survives[lane] * (1.0 - set.weight * fails[lane]));
             return;
         }
         let mut all = [set.weight; LANES];
         for member in set.members {
             let fails = &self.chances[*member as usize];
-            all.iter_mut()
-                .zip(fails)
-                .for_each(|(all, fails)| *all *= fails);
+            all = std::array::from_fn(|lane| all[lane] * fails[lane]);
         }
-        for (survives, all) in survives.iter_mut().zip(all) {
-            *survives *= 1.0 - all;
-        }
+        *survives = std::array::from_fn(|lane| survives[lane] * (1.0 - all[lane]));
     }
 }

@@ -6,7 +6,9 @@
 //! ```
 //!
 //! π₀ is the same over all kinds around 0.7 with weight 3. An edge without evidence has π. Weak kinds have a prior of their
-//! own, 0.3, and lend none; `delivers` has the 0.7 that nothing can teach, since a queue survives nothing.
+//! own, 0.3, and lend none; `delivers` has the 0.7 that nothing can teach, since a queue survives nothing. An edge with a
+//! fallback lends none either: that callers survive its failures is the other's merit, and else one good pair of models
+//! would make every dependency of the system look soft.
 //!
 //! **A handler** is seen three times at least, nine in ten of them in failing activations: what is called because something
 //! failed. Its own failures decide nothing. Where the caller fails that often whatever it calls, every edge would look so,
@@ -28,8 +30,8 @@ const PRIOR: f64 = 0.7;
 const WEAK_PRIOR: f64 = 0.3;
 /// Edges that the prior weighs as much as, among all kinds and in one.
 const PRIOR_WEIGHT: (f64, f64) = (3.0, 4.0);
-/// How the pooled prior is found; it moves by a factor of n/(4+n) at most a round.
-const ROUNDS: u32 = 6;
+/// How often priors and what they make of the evidence are fitted to each other. Decided evidence needs two rounds.
+const ROUNDS: u32 = 8;
 /// A prior is never more certain than this.
 const SUREST: f64 = 0.98;
 
@@ -89,9 +91,10 @@ impl Hardness {
         self.mean > 0.9 && self.fell > 0
     }
 
-    /// Whether no evidence says that the caller goes on.
+    /// Whether nothing that was seen of this edge says that the caller goes on. What others of its kind taught is no
+    /// evidence here; a handler, whose mean is 0, is none that anyone falls with.
     pub(super) fn is_unrefuted(&self) -> bool {
-        self.is_proven() || (self.survived == 0 && self.mean >= 0.1)
+        self.is_proven() || (self.survived == 0 && self.mean > 0.0)
     }
 }
 
@@ -115,13 +118,18 @@ pub(super) struct Learned {
     teachers: Vec<(EdgeRow, NodeKind)>,
     /// By kind of callee.
     priors: [f64; NodeKind::ALL.len()],
-    /// By edge: whether it is what the caller turns to.
+    /// By edge: whether it is what the caller turns to, and whether the caller has something to turn to.
     is_fallback: Vec<bool>,
+    has_fallback: Vec<bool>,
 }
 
 impl Learned {
-    /// Weighs all edges.
-    pub(super) fn new(structure: &Structure, weights: &Weights) -> Self {
+    /// Weighs all edges, of which these pairs fall back on each other ([`fallbacks`]).
+    pub(super) fn new(
+        structure: &Structure,
+        weights: &Weights,
+        pairs: &[(EdgeRow, EdgeRow)],
+    ) -> Self {
         let edges = structure.edges().len();
         let mut learned = Learned {
             edges: vec![Hardness::default(); edges],
@@ -129,7 +137,12 @@ impl Learned {
             teachers: Vec::new(),
             priors: [PRIOR; NodeKind::ALL.len()],
             is_fallback: vec![false; edges],
+            has_fallback: vec![false; edges],
         };
+        for (first, then) in pairs {
+            learned.has_fallback[*first as usize] = true;
+            learned.is_fallback[*then as usize] = true;
+        }
         learned.weigh(structure, weights, 0..edges as EdgeRow);
         learned
     }
@@ -146,7 +159,7 @@ impl Learned {
             has_learned |= self.read(structure, weights, edge);
         }
         if has_learned {
-            self.pool(structure);
+            self.pool();
             return (0..structure.edges().len() as EdgeRow)
                 .filter(|edge| self.settle(structure, *edge))
                 .collect();
@@ -157,21 +170,6 @@ impl Learned {
     /// An edge's hardness; nothing is known of one that is no row.
     pub(super) fn edge(&self, edge: EdgeRow) -> Hardness {
         self.edges.get(edge as usize).copied().unwrap_or_default()
-    }
-
-    /// Says which edges are what a caller turns to: the second of each pair.
-    pub(super) fn mark_fallbacks(
-        &mut self,
-        structure: &Structure,
-        pairs: &[(EdgeRow, EdgeRow)],
-    ) -> Vec<EdgeRow> {
-        self.is_fallback.fill(false);
-        for (_, then) in pairs {
-            self.is_fallback[*then as usize] = true;
-        }
-        (0..structure.edges().len() as EdgeRow)
-            .filter(|edge| self.settle(structure, *edge))
-            .collect()
     }
 
     /// Takes an edge's evidence; says whether it says something else than before.
@@ -210,9 +208,10 @@ impl Learned {
         had != says && (teaches(says) || teaches(had))
     }
 
-    /// Finds the priors that fit what they make of the evidence.
-    fn pool(&mut self, structure: &Structure) {
-        debug_assert_eq!(self.evidence.len(), structure.edges().len());
+    /// Finds the priors that fit what they make of the evidence: always from the same start, so that the way on which the
+    /// evidence came leaves no trace.
+    fn pool(&mut self) {
+        self.priors = [PRIOR; NodeKind::ALL.len()];
         for _ in 0..ROUNDS {
             let mut sums = [0.0; NodeKind::ALL.len()];
             let mut counts = [0.0; NodeKind::ALL.len()];
@@ -307,11 +306,12 @@ pub(super) fn fallbacks(structure: &Structure, weights: &Weights) -> Vec<(EdgeRo
             (follow.sums.after_failure - follow.sums.survived).max(0);
     }
     let is_one = |follow: &Follow| {
-        let links = structure.edges();
-        let (Some(first), Some(then)) = (
-            links.get(follow.first as usize),
-            links.get(follow.then as usize),
-        ) else {
+        let link = |edge: EdgeRow| {
+            let link = structure.edges().get(edge as usize)?;
+            let is_row = (link.to as usize) < structure.nodes().len();
+            is_row.then_some(link)
+        };
+        let (Some(first), Some(then)) = (link(follow.first), link(follow.then)) else {
             return false;
         };
         let Some(edge) = weights.edges.get(follow.first as usize) else {
@@ -380,7 +380,7 @@ mod tests {
                 .collect(),
             follows: Vec::new(),
         };
-        let learned = Learned::new(&structure, &weights);
+        let learned = Learned::new(&structure, &weights, &[]);
         (structure, weights, learned)
     }
 
@@ -477,7 +477,7 @@ mod tests {
         // where all of the caller's activations fail, that says nothing
         weights.nodes[0].tally = tally(10, 10);
         assert_eq!(
-            Learned::new(&structure, &weights).edge(0).class,
+            Learned::new(&structure, &weights, &[]).edge(0).class,
             Class::Hard
         );
     }

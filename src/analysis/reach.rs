@@ -104,6 +104,8 @@ impl Reach {
                 // itself is among them
                 *count = self.sums[components.of(node)].saturating_sub(1);
             }
+            self.rows = Vec::new();
+            self.sums = Vec::new();
         }
         steps
     }

@@ -66,7 +66,7 @@ impl Link {
 }
 
 /// Nodes and edges by row.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Structure {
     nodes: Vec<Node>,
     edges: Vec<Link>,

@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::base::NodeId;
+use crate::demo::{REFERENCE, Step};
 use crate::graph::{Followed, Row, Trials};
 use crate::scan::{EdgeKind, NodeKind};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Requests of every node in these systems.
@@ -391,4 +393,117 @@ fn an_unchanged_look_shares_every_page() {
     assert_eq!(before.nodes().shared_with(after.nodes()), 3);
     assert_eq!(before.edges().shared_with(after.edges()), 4);
     assert!(after.node(150).unwrap().score > before.node(150).unwrap().score);
+}
+
+/// The reference system as an hour of it would be counted, each name with its row. `has_failed`: its first provider was
+/// down for a while.
+fn reference(has_failed: bool) -> (System, BTreeMap<&'static str, Row>) {
+    let truth = REFERENCE.truth();
+    let mut system = System::default();
+    let mut rows = BTreeMap::new();
+    for (kind, name) in &truth.nodes {
+        let kind = NodeKind::ALL
+            .into_iter()
+            .find(|k| k.as_str() == *kind)
+            .unwrap();
+        let entry = REFERENCE
+            .entries
+            .iter()
+            .find(|entry| entry.component == *name);
+        let requests = entry.map_or(0.0, |entry| 3600.0 / entry.every.as_secs_f64());
+        let row = system.node(kind, requests as i64);
+        system.weights.nodes[row as usize].tally.calls = requests as i64;
+        system.weights.nodes[row as usize].recent.calls = requests;
+        rows.insert(*name, row);
+    }
+    let mut edges = BTreeMap::new();
+    for (from, kind, to) in &truth.edges {
+        let kind = EdgeKind::ALL
+            .into_iter()
+            .find(|k| k.as_str() == *kind)
+            .unwrap();
+        edges.insert((*from, *to), system.edge(rows[from], rows[to], kind, 0));
+    }
+    // there is no circle: after so many rounds every request has come down
+    let mut open: Vec<(&str, f64)> = REFERENCE
+        .entries
+        .iter()
+        .map(|entry| (entry.component, 3600.0 / entry.every.as_secs_f64()))
+        .collect();
+    while let Some((name, requests)) = open.pop() {
+        let component = REFERENCE.component(name).unwrap();
+        for call in component.steps.iter().flat_map(Step::calls) {
+            let edge = edges[&(name, call.to)];
+            let made = requests * call.chance;
+            let weights = &mut system.weights.edges[edge as usize];
+            weights.calls += made;
+            weights.tally.calls = weights.calls as i64;
+            system.weights.nodes[rows[call.to] as usize].recent.calls += made;
+            open.push((call.to, made));
+            let Some(other) = call.fallback else {
+                continue;
+            };
+            let then = edges[&(name, other)];
+            system.weights.edges[then as usize].calls += made * 0.02;
+            let is_known = system
+                .weights
+                .follows
+                .iter()
+                .any(|follow| follow.first == edge);
+            if has_failed && !is_known {
+                system.falls_back(edge, then);
+            }
+        }
+    }
+    (system, rows)
+}
+
+/// R-SYS-1: what everyone needs, and what has no other way, and not everything.
+#[test]
+fn the_reference_systems_single_points_of_failure_are_what_all_its_work_needs() {
+    let spofs = |has_failed| {
+        let (system, rows) = reference(has_failed);
+        let found = system.analysis();
+        let is_one = |row: &Row| found.node(*row).unwrap().is_spof;
+        let names = rows.iter().filter(|(_, row)| is_one(row));
+        names.map(|(name, _)| *name).collect::<Vec<_>>()
+    };
+    let always = [
+        "claude-sonnet-4-5",
+        "fact-checker",
+        "load_state",
+        "log-scanner",
+        "look_up_source",
+        "orchestrator",
+        "report-writer",
+        "reviewer",
+        "search",
+        "search_logs",
+        "sessions",
+        "state",
+        "triage",
+    ];
+    assert_eq!(spofs(true), always);
+    // before the first provider was seen to fail, nobody knows that there is another
+    let mut before = always.to_vec();
+    before.extend(["gpt-4o", "gpt-4o-mini"]);
+    before.sort_unstable();
+    assert_eq!(spofs(false), before);
+}
+
+#[test]
+fn the_reference_systems_scores_tell_the_chain_from_the_branches() {
+    let (system, rows) = reference(true);
+    let found = system.analysis();
+    let node = |name| found.node(rows[name]).unwrap();
+    let entries: Vec<(Row, f32)> = found.entries().iter().map(|e| (e.row, e.share)).collect();
+    assert_eq!(entries[0].0, rows["gateway"]);
+    assert!((entries[0].1 - 0.762).abs() < 0.001 && (entries[1].1 - 0.238).abs() < 0.001);
+    assert!((node("orchestrator").spof_share - 0.762).abs() < 0.001);
+    // both workflows keep their state there
+    assert!((node("sessions").spof_share - 1.0).abs() < 1e-6);
+    assert!(node("orchestrator").score > node("risk-analyst").score);
+    assert!(node("risk-analyst").score > node("documents").score);
+    assert_eq!(node("documents").blast.share, 0.0);
+    assert!(found.system() >= node("sessions").score && found.system() < 10.0);
 }

@@ -4,6 +4,7 @@
 //! is kept with it ([`CountedCall`]).
 
 use crate::base::NodeId;
+use crate::graph::beside::Signs;
 use crate::graph::counts::Counts;
 use crate::graph::entry::{Call, Counted, CountedCall, Entry, NONE, Slot, Standing};
 use crate::graph::latency;
@@ -11,16 +12,13 @@ use crate::graph::ledger::Alias;
 use crate::graph::reading::{self, Reading};
 use crate::graph::shard::Shard;
 use crate::graph::window::{Bucket, Cell};
-use crate::scan::{Flags, NO_NODE, Outcome, Role, Sighting};
-
-/// How many deferred spans are not worth sifting.
-pub(super) const FEW: usize = 16_384;
+use crate::scan::{Flags, NO_NODE, NodeKind, Outcome, Role, Sighting};
 
 impl Shard {
     /// Tells the client's span that a server's span answers it, and the one that it answered until now that it does not.
     pub(super) fn pair_up(&mut self, slot: Slot) {
         let entry = self.table.entry(slot);
-        let (before, outcome) = (entry.partner, entry.seen.outcome);
+        let (before, outcome, node) = (entry.partner, entry.seen.outcome, entry.seen.node);
         let partner = self.partner(slot);
         if partner == before {
             return;
@@ -32,9 +30,12 @@ impl Shard {
             }
             self.take_back(client);
             let entry = self.table.entry_mut(client);
-            let was_empty = entry.answers.is_empty();
+            let was_agent = entry.is_agent();
+            // E-27: of a receiver's work, its agent's own span says how it went
+            let is_own = !entry.seen.flags.has(Flags::MESSAGED) || entry.seen.node == node;
+            let outcome = if is_own { outcome } else { Outcome::Ok };
             entry.answers.add(outcome, is_more);
-            if entry.seen.role == Role::Step && was_empty != entry.answers.is_empty() {
+            if was_agent != entry.is_agent() {
                 self.woken.push(client);
             }
             self.count(client);
@@ -45,8 +46,14 @@ impl Shard {
     fn partner(&self, slot: Slot) -> Slot {
         let entry = self.table.entry(slot);
         let via = entry.context.via;
-        if entry.seen.role == Role::Model {
-            return entry.context.step;
+        let step = entry.context.step;
+        match entry.seen.role {
+            Role::Model => return step,
+            Role::Actor | Role::Handoff => {
+                let is_work = step != NONE && self.seen(step).flags.has(Flags::MESSAGED);
+                return if is_work { step } else { NONE }; // E-27
+            }
+            _ => {}
         }
         if via == NONE || via == slot {
             return NONE;
@@ -66,56 +73,9 @@ impl Shard {
         self.table.entry_mut(slot).counted = Counted::Nothing;
     }
 
-    /// Counts a span where it stands; for now, as provisional, only if it stands there still when the tick asks (B-03).
     pub(super) fn count(&mut self, slot: Slot) {
-        if self.table.entry(slot).context.standing != Standing::Waiting {
-            return self.count_now(slot);
-        }
-        let links = self.table.links_mut(slot);
-        if !std::mem::replace(&mut links.is_deferred, true) {
-            let span = links.span;
-            self.deferred.push((slot, span));
-            if self.deferred.len() >= self.most_deferred {
-                self.sift_deferred();
-            }
-        }
-    }
-
-    /// Drops those that do not wait any more from the list of the deferred.
-    fn sift_deferred(&mut self) {
-        let mut deferred = std::mem::take(&mut self.deferred);
-        deferred.retain(|(slot, span)| {
-            let waits = self.table.holds(*slot, *span)
-                && self.table.links(*slot).is_deferred
-                && self.table.entry(*slot).context.standing == Standing::Waiting;
-            if !waits && self.table.holds(*slot, *span) {
-                self.table.links_mut(*slot).is_deferred = false;
-            }
-            waits
-        });
-        self.most_deferred = 2 * deferred.len() + FEW;
-        self.deferred = deferred;
-    }
-
-    /// Counts those that wait still.
-    pub(super) fn count_deferred(&mut self) {
-        let mut deferred = std::mem::take(&mut self.deferred);
-        for (slot, span) in deferred.drain(..) {
-            if !self.table.holds(slot, span)
-                || !std::mem::take(&mut self.table.links_mut(slot).is_deferred)
-            {
-                continue;
-            }
-            let entry = self.table.entry(slot);
-            if entry.context.standing == Standing::Waiting && entry.counted == Counted::Nothing {
-                self.count_now(slot);
-            }
-        }
-        self.deferred = deferred;
-    }
-
-    fn count_now(&mut self, slot: Slot) {
         let reading = self.read(slot);
+        self.note_reading(slot, &reading);
         let entry = self.table.entry(slot);
         let (seen, standing) = (&entry.seen, entry.context.standing);
         let is_nested = seen.role == Role::Consumer && entry.context.is_received;
@@ -128,6 +88,7 @@ impl Shard {
             standing,
             is_entry: false,
             is_marginal,
+            is_total: entry.is_total,
             outcome,
             onward: NONE,
             alias,
@@ -135,7 +96,10 @@ impl Shard {
         let counted = match reading {
             Reading::Nothing => Counted::Nothing,
             // the handoff draws the edge
-            Reading::Call(key) if entry.is_handed => Counted::Call(call(NONE, key.to)),
+            Reading::Call(key) if entry.is_handed || entry.is_passed => {
+                Counted::Call(call(NONE, key.to))
+            }
+            Reading::Entry(node) if entry.is_handed => Counted::Call(call(NONE, node)),
             Reading::Call(key) => Counted::Call(call(self.ledger.edge(key), key.to)),
             Reading::Relayed(key, onward) => Counted::Call(CountedCall {
                 onward: self.ledger.edge(onward),
@@ -153,13 +117,42 @@ impl Shard {
         self.post(slot, 1);
     }
 
+    /// Notes signs that what stands above a span does not tell everything (E-19, O-16).
+    fn note_reading(&mut self, slot: Slot, reading: &Reading) {
+        let entry = self.table.entry(slot);
+        let links = self.table.links(slot);
+        let (seen, context) = (&entry.seen, &entry.context);
+        let sign = match reading {
+            Reading::Alias(_) if context.kind == NodeKind::Tool => Signs::FOLDED,
+            Reading::Call(_) | Reading::Entry(_)
+                if seen.kind == NodeKind::Agent
+                    && seen.role == Role::Actor
+                    && links.parent != NONE
+                    && context.is_weak() =>
+            {
+                Signs::STRAY
+            }
+            _ => return,
+        };
+        let trace = links.trace;
+        self.table.trace_mut(trace).signs.add(sign);
+    }
+
     /// O-14: how a call ended, by the caller's word if that is bad, else by the callee's.
-    fn outcome(&self, slot: Slot) -> Outcome {
+    pub(super) fn outcome(&self, slot: Slot) -> Outcome {
         let entry = self.table.entry(slot);
         let own = entry.seen.outcome;
+        let is_message = entry.seen.flags.has(Flags::MESSAGED);
         match entry.seen.role {
-            Role::Model | Role::Step => return own,
-            Role::Handoff if own == Outcome::Ok => return entry.turn().outcome,
+            Role::Model => return own,
+            Role::Step if own == Outcome::Ok && is_message => return entry.answers.worst(),
+            Role::Step | Role::Actor | Role::Handoff => {
+                return if own == Outcome::Ok {
+                    entry.turn.outcome // E-16, O-16
+                } else {
+                    own
+                };
+            }
             _ => {}
         }
         if entry.partner != NONE {
@@ -195,14 +188,25 @@ impl Shard {
             Counted::Alias(alias) => return self.ledger.add_alias(*alias, sign),
             Counted::Call(call) => call,
         };
-        let told = (entry.seen.role == Role::Model).then(|| self.call(slot));
+        let has_tokens = entry.seen.role == Role::Model;
+        let told = (has_tokens || call.is_total).then(|| self.call(slot));
         let posted = Posted::of(entry, call, told, sign);
-        for edge in [call.edge, call.onward] {
-            if edge != NONE {
-                self.ledger.add_to_edge(edge, &posted);
+        if call.edge != NONE {
+            self.ledger.add_to_edge(call.edge, &posted);
+        }
+        if call.onward != NONE {
+            if has_tokens {
+                let posted = Posted::of_guardrail(entry, call, sign);
+                self.ledger.add_to_edge(call.onward, &posted);
+            } else {
+                self.ledger.add_to_edge(call.onward, &posted);
             }
         }
         if call.node != NO_NODE {
+            let posted = Posted {
+                has_tokens: posted.has_tokens || call.is_total,
+                ..posted
+            };
             self.ledger.add_to_node(call.node, &posted, call.is_entry);
         }
         if call.alias != NO_NODE {
@@ -232,6 +236,7 @@ pub(super) struct Posted<'e> {
     /// Of a model's span: whose tokens and cost count.
     told: Option<Call>,
     pub(super) sign: i64,
+    has_tokens: bool,
     sum: Sum,
 }
 
@@ -271,7 +276,40 @@ impl<'e> Posted<'e> {
             seen,
             told,
             sign,
+            has_tokens: seen.role == Role::Model,
             sum,
+        }
+    }
+
+    /// What it adds for the guardrail at a model's provider, which is not to blame for the model (E-02).
+    fn of_guardrail(entry: &'e Entry, call: &CountedCall, sign: i64) -> Posted<'e> {
+        let outcome = match call.outcome {
+            Outcome::Blocked => Outcome::Blocked,
+            _ => Outcome::Ok,
+        };
+        let call = CountedCall { outcome, ..*call };
+        Posted {
+            has_tokens: false,
+            ..Posted::of(entry, &call, None, sign)
+        }
+    }
+
+    /// What a link of a span adds to the edge that it draws (E-18).
+    pub(super) fn of_link(entry: &'e Entry, outcome: Outcome, sign: i64) -> Posted<'e> {
+        let call = CountedCall {
+            edge: NONE,
+            node: NO_NODE,
+            standing: Standing::Settled,
+            is_entry: false,
+            is_marginal: false,
+            is_total: false,
+            outcome,
+            onward: NONE,
+            alias: NO_NODE,
+        };
+        Posted {
+            has_tokens: false,
+            ..Posted::of(entry, &call, None, sign)
         }
     }
 
@@ -311,7 +349,7 @@ impl<'e> Posted<'e> {
         counts.outcomes[outcome as usize] += sign;
         counts.duration_ns = counts.duration_ns.saturating_add(sign * lasted);
         let seen = self.seen;
-        if let Some(call) = &self.told {
+        if let Some(call) = self.told.as_ref().filter(|_| self.has_tokens) {
             counts.tokens_in += sign * i64::from(call.tokens_in);
             let cost = i64::try_from(call.cost).unwrap_or(i64::MAX);
             counts.cost = counts.cost.saturating_add(sign * cost);

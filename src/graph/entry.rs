@@ -2,6 +2,7 @@
 
 use crate::base::NodeId;
 use crate::graph::answers::Answers;
+use crate::graph::found::Turn;
 use crate::graph::ledger::{Alias, EdgeSlot};
 use crate::scan::{Flags, NO_NODE, NodeKind, Outcome, Role, Sighting};
 
@@ -98,6 +99,13 @@ impl Context {
         ..Context::NOTHING
     };
 
+    /// Whether nobody in particular runs what stands here: at most somebody had to start it (E-16, E-19).
+    pub(crate) fn is_weak(&self) -> bool {
+        self.actor == NO_NODE
+            || self.is_default
+            || matches!(self.kind, NodeKind::Workflow | NodeKind::Service)
+    }
+
     /// Below the work of a node.
     #[inline(always)]
     fn of(seen: &Sighting) -> Context {
@@ -107,6 +115,16 @@ impl Context {
             service: seen.service,
             name: seen.name,
             is_default: seen.flags.has(Flags::DEFAULT_AGENT),
+            ..Context::NOTHING
+        }
+    }
+
+    /// Below a step of a workflow in which it is this agent's turn (K-44).
+    fn of_turn(seen: &Sighting, agent: NodeId) -> Context {
+        Context {
+            kind: NodeKind::Agent,
+            actor: agent,
+            service: seen.service,
             ..Context::NOTHING
         }
     }
@@ -190,23 +208,6 @@ pub(crate) enum Counted {
     Alias(Alias),
 }
 
-/// What a handoff led to (E-15, E-16).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Turn {
-    /// Who took over; [`NO_NODE`] where nobody is to be seen.
-    pub(crate) node: NodeId,
-    /// How the turn ended.
-    pub(crate) outcome: Outcome,
-}
-
-impl Turn {
-    /// Nobody took over.
-    pub(crate) const NOBODY: Turn = Turn {
-        node: NO_NODE,
-        outcome: Outcome::Ok,
-    };
-}
-
 /// What was posted of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CountedCall {
@@ -219,6 +220,8 @@ pub(crate) struct CountedCall {
     pub(crate) is_entry: bool,
     /// It shows the edge and is no call (E-21).
     pub(crate) is_marginal: bool,
+    /// Its tokens count for the node (T-06).
+    pub(crate) is_total: bool,
     /// How the call ended, the other side's word with it (O-14).
     pub(crate) outcome: Outcome,
     /// The edge from `node` to who did not answer (E-20); [`NONE`] for none.
@@ -234,24 +237,32 @@ pub(crate) struct Entry {
     pub(crate) seen: Sighting,
     pub(crate) context: Context,
     pub(crate) counted: Counted,
-    /// Of a client's span: who answered. Of a step: the models that it called.
+    /// Of a client's span: who answered. Of a step: the models that it called. Of an actor runtime's receiver: its work.
     pub(crate) answers: Answers,
-    /// Of a handoff: who took over, and how that ended ([`Entry::turn`]).
-    turn_node: NodeId,
-    turn_outcome: Outcome,
     /// Of a server's span: the client's that it answers. Of a model's: the step that called it.
     pub(crate) partner: Slot,
     /// Of a client's span: nobody answered in time (B-06).
     pub(crate) is_overdue: bool,
+    pub(crate) turn: Turn,
     /// Of an agent's span: a handoff tells of it, and draws the edge (E-16).
     pub(crate) is_handed: bool,
     /// A span beside it tells of the same (E-43 to E-45).
     pub(crate) is_twin: bool,
+    /// A span in another trace tells of the same (E-41).
+    pub(crate) is_echo: bool,
+    /// Of a message's receiver: a handoff in the sender's trace tells of it, and draws the edge (E-16).
+    pub(crate) is_passed: bool,
+    /// Of a step: an agent of its service goes by its name (K-18).
+    pub(crate) is_named: bool,
+    /// Of a server's span: through it an agent's stand-in reaches the agent (E-39).
+    pub(crate) is_door: bool,
+    /// Of an agent's span: its tokens are all that is known of its models' (T-06).
+    pub(crate) is_total: bool,
 }
 
 const _: () = assert!(
-    size_of::<Entry>() <= 192,
-    "an entry fits three lines of the cache"
+    size_of::<Entry>() <= 256,
+    "an entry fits four lines of the cache"
 );
 
 impl Entry {
@@ -262,12 +273,16 @@ impl Entry {
             context: Context::MISSING,
             counted: Counted::Nothing,
             answers: Answers::default(),
-            turn_node: Turn::NOBODY.node,
-            turn_outcome: Turn::NOBODY.outcome,
+            turn: Turn::NOBODY,
             partner: NONE,
             is_overdue: false,
             is_handed: false,
             is_twin: false,
+            is_echo: false,
+            is_passed: false,
+            is_named: false,
+            is_door: false,
+            is_total: false,
         }
     }
 
@@ -279,23 +294,16 @@ impl Entry {
         self.context = Context::MISSING;
         self.counted = Counted::Nothing;
         self.answers = Answers::default();
-        self.set_turn(Turn::NOBODY);
+        self.turn = Turn::NOBODY;
         self.partner = NONE;
         self.is_overdue = false;
         self.is_handed = false;
         self.is_twin = false;
-    }
-
-    /// What a handoff led to.
-    pub(crate) fn turn(&self) -> Turn {
-        Turn {
-            node: self.turn_node,
-            outcome: self.turn_outcome,
-        }
-    }
-
-    pub(crate) fn set_turn(&mut self, turn: Turn) {
-        (self.turn_node, self.turn_outcome) = (turn.node, turn.outcome);
+        self.is_echo = false;
+        self.is_passed = false;
+        self.is_named = false;
+        self.is_door = false;
+        self.is_total = false;
     }
 
     /// Something from each line of it.
@@ -330,12 +338,17 @@ impl Entry {
         match self.seen.role {
             Role::Actor if self.is_served_tool() => {}
             Role::Actor | Role::McpServer => return self.of_actor(slot),
-            Role::Step if self.is_agent() => {
+            Role::Step if self.has(Flags::TURN) && self.turn.node != NO_NODE => {
+                return Context::of_turn(&self.seen, self.turn.node);
+            }
+            Role::Step if self.has(Flags::TURN) => {}
+            Role::Step if self.is_agent() || self.has(Flags::MESSAGED) => {
                 return Context {
                     step: slot,
                     ..Context::of(&self.seen)
                 };
             }
+            Role::Step if self.has(Flags::BY_NAME) => {}
             Role::Step => through.step = slot,
             Role::Consumer => {
                 return Context {
@@ -343,7 +356,9 @@ impl Entry {
                     ..Context::of_service(self.seen.service)
                 };
             }
-            Role::TransportServer if !self.is_inside() && !self.is_doorway(&at) => {
+            Role::TransportServer
+                if !self.is_inside() && !self.is_doorway(&at) && !self.is_door =>
+            {
                 return Context {
                     is_at_door: through.standing == Standing::Waiting,
                     ..Context::of_service(self.seen.service)
@@ -435,9 +450,14 @@ impl Entry {
         is_queue || self.seen.span_kind == PRODUCER
     }
 
-    /// K-18: a step that calls a model itself.
+    /// K-18: a step that goes by an agent's name, or calls a model itself. K-61: a receiver that does anything.
     pub(crate) fn is_agent(&self) -> bool {
-        self.seen.role == Role::Step && !self.answers.is_empty()
+        self.seen.role == Role::Step
+            && (self.is_named || !self.answers.is_empty() && !self.has(Flags::BY_NAME))
+    }
+
+    fn has(&self, flags: Flags) -> bool {
+        self.seen.flags.has(flags)
     }
 
     /// K-64: a server's span that is no boundary between processes.

@@ -11,14 +11,19 @@
 //! **Not here.** Reading spans (`scan`), threads and clocks (`guard`, `connectors`), rates and risk (`analysis`).
 
 mod answers;
+mod beside;
 mod counting;
 mod counts;
+mod echoes;
 mod entry;
 mod evict;
+mod found;
 mod index;
 mod interner;
 mod latency;
 mod ledger;
+mod links;
+mod names;
 mod reading;
 mod shard;
 mod snapshot;

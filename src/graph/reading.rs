@@ -32,26 +32,39 @@ pub(super) fn of<'t>(
     model: Option<NodeId>,
     at: impl Fn(Slot) -> &'t Sighting,
 ) -> Reading {
-    if entry.is_twin {
+    if entry.is_twin || entry.is_echo {
         return Reading::Nothing;
     }
     let (seen, context) = (&entry.seen, &entry.context);
     match seen.role {
         Role::McpClient => mcp_client(entry, slot, &at),
         Role::TransportClient if !entry.is_carried(slot, &at) => unanswered(entry),
-        Role::Consumer => received(seen, context),
+        Role::Consumer => received(entry),
         Role::Handoff => handoff(entry),
+        Role::Step if seen.flags.has(Flags::TURN) => turn(entry),
         _ if !seen.bears_node() => Reading::Nothing,
         Role::Declare => Reading::Declared,
-        Role::Model => model.map_or(Reading::Nothing, |node| call(node, seen, context)),
+        Role::Model => match model.map_or(Reading::Nothing, |node| call(node, entry)) {
+            Reading::Call(edge) if seen.peer != NO_NODE => {
+                let guardrail = EdgeKey {
+                    from: edge.from,
+                    to: seen.peer,
+                    kind: EdgeKind::GuardedBy,
+                };
+                Reading::Relayed(edge, guardrail) // E-02
+            }
+            reading => reading,
+        },
         Role::Actor if entry.is_default_wrapper() || entry.is_served_tool() => Reading::Nothing,
         Role::Leaf if entry.is_carried(slot, &at) && is_part(seen, at(context.via)) => {
             Reading::Nothing
         }
         Role::Step if !entry.is_agent() => Reading::Nothing,
         Role::Step if context.actor == seen.node => Reading::Nothing,
-        Role::Actor | Role::Leaf | Role::Step => call(seen.node, seen, context),
-        Role::TransportServer if entry.is_inside() || entry.is_doorway(&at) => Reading::Nothing,
+        Role::Actor | Role::Leaf | Role::Step => call(seen.node, entry),
+        Role::TransportServer if entry.is_inside() || entry.is_doorway(&at) || entry.is_door => {
+            Reading::Nothing
+        }
         Role::TransportServer | Role::McpServer => served(seen, context),
         _ => Reading::Nothing,
     }
@@ -82,7 +95,7 @@ fn mcp_client<'t>(entry: &Entry, slot: Slot, at: &impl Fn(Slot) -> &'t Sighting)
             Reading::Call(onward(actor))
         };
     }
-    match call(seen.node, seen, context) {
+    match call(seen.node, entry) {
         reading if is_waited_for => reading,
         Reading::Call(edge) => Reading::Relayed(edge, onward(seen.node)),
         // the tool's own span stands around it
@@ -125,8 +138,21 @@ fn served(seen: &Sighting, context: &Context) -> Reading {
     })
 }
 
+/// K-44: whose turn it is; the first step of a turn counts for all of them.
+fn turn(entry: &Entry) -> Reading {
+    match entry.turn.node {
+        NO_NODE => Reading::Nothing,
+        // nobody waits for a run that never comes: its first agent is where it begins
+        agent if entry.turn.from == NO_NODE && entry.context.actor == NO_NODE => {
+            Reading::Entry(agent)
+        }
+        agent => call_of(agent, NodeKind::Agent, entry),
+    }
+}
+
 /// E-35: a message comes out of its queue or, where that has no name, from whoever sent it.
-fn received(seen: &Sighting, context: &Context) -> Reading {
+fn received(entry: &Entry) -> Reading {
+    let (seen, context) = (&entry.seen, &entry.context);
     if seen.bears_node() {
         return Reading::Call(EdgeKey {
             from: seen.node,
@@ -134,11 +160,9 @@ fn received(seen: &Sighting, context: &Context) -> Reading {
             kind: EdgeKind::Delivers,
         });
     }
-    let from = if context.actor == NO_NODE {
-        context.above
-    } else {
-        context.actor
-    };
+    let found = [entry.turn.from, context.actor, context.above];
+    let from = found.into_iter().find(|from| *from != NO_NODE);
+    let from = from.unwrap_or(NO_NODE);
     if from == NO_NODE {
         return Reading::Entry(seen.service);
     }
@@ -153,8 +177,22 @@ fn received(seen: &Sighting, context: &Context) -> Reading {
 }
 
 /// A call of `node` (E-01 to E-03), from whoever runs it.
-fn call(node: NodeId, seen: &Sighting, context: &Context) -> Reading {
-    let is_decider = matches!(seen.kind, NodeKind::Agent | NodeKind::Workflow);
+fn call(node: NodeId, entry: &Entry) -> Reading {
+    call_of(node, entry.seen.kind, entry)
+}
+
+fn call_of(node: NodeId, node_kind: NodeKind, entry: &Entry) -> Reading {
+    let (seen, context, turn) = (&entry.seen, &entry.context, &entry.turn);
+    if turn.is_one {
+        return Reading::Alias(Alias {
+            outer: turn.from,
+            inner: node,
+        });
+    }
+    if turn.from != NO_NODE {
+        return call_from(turn.from, turn.kind, node, node_kind, entry);
+    }
+    let is_decider = matches!(node_kind, NodeKind::Agent | NodeKind::Workflow);
     let is_namesake = context.actor != NO_NODE && context.name == seen.name && seen.name != 0;
     if is_decider && is_namesake && context.actor != node {
         // N-15: workflow and agent of one name, one right inside the other. E-17: a tool and the agent that it runs.
@@ -171,22 +209,35 @@ fn call(node: NodeId, seen: &Sighting, context: &Context) -> Reading {
         }
     }
     let (actor, kind) = source(seen, context, is_decider);
-    if actor == node {
-        return Reading::Nothing; // a wrapper
-    }
     let is_entry = actor == seen.service && context.actor == NO_NODE;
     if is_decider && is_entry && context.standing == Standing::Settled {
         return Reading::Entry(node);
     }
-    let is_message = seen.flags.has(Flags::MESSAGED) && kind == NodeKind::Agent;
+    call_from(actor, kind, node, node_kind, entry)
+}
+
+fn call_from(
+    actor: NodeId,
+    actor_kind: NodeKind,
+    node: NodeId,
+    node_kind: NodeKind,
+    entry: &Entry,
+) -> Reading {
+    if actor == node {
+        return Reading::Nothing; // a wrapper
+    }
+    let is_message = entry.seen.flags.has(Flags::MESSAGED) && actor_kind == NodeKind::Agent;
+    let kind = if entry.turn.passes {
+        EdgeKind::HandsOff
+    } else if is_message {
+        EdgeKind::Messages
+    } else {
+        node_kind.edge_from(actor_kind)
+    };
     Reading::Call(EdgeKey {
         from: actor,
         to: node,
-        kind: if is_message {
-            EdgeKind::Messages
-        } else {
-            seen.kind.edge_from(kind)
-        },
+        kind,
     })
 }
 
@@ -224,9 +275,10 @@ fn handoff(entry: &Entry) -> Reading {
     let to = if seen.bears_node() {
         seen.node
     } else {
-        entry.turn().node
+        entry.turn.node
     };
-    if to == NO_NODE || from == to {
+    let is_weak = seen.flags.has(Flags::WEAK) && !entry.turn.passes;
+    if to == NO_NODE || from == to || is_weak {
         return Reading::Nothing;
     }
     let returns = seen.flags.has(Flags::RETURNS);

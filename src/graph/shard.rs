@@ -18,17 +18,19 @@
 //! **Not here.** Clocks: `now` is stream time and an argument. What rates mean (the tick).
 
 use crate::base::{EdgeId, Nanos, NodeId, SpanId, TraceId};
-use crate::graph::counting;
 use crate::graph::counts::Counts;
+use crate::graph::echoes::Echoes;
 use crate::graph::entry::{Call, Context, NONE, Slot, Standing};
 use crate::graph::interner::Interner;
 use crate::graph::ledger::{Alias, Differences, Ledger};
+use crate::graph::links::Links;
+use crate::graph::names::Names;
 use crate::graph::table::{Shelf, SpanTable};
 use crate::graph::trials::{Fan, Fell, Followed, Trials};
 use crate::graph::turns;
 use crate::graph::walk::{Learned, WalkSettings, WalkStats, Walks};
 use crate::graph::window::{Bucket, Cell};
-use crate::scan::{NO_NODE, Role, Sighting};
+use crate::scan::{Flags, NO_NODE, Role, Sighting};
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -119,10 +121,9 @@ pub struct Shard {
     unanswered: VecDeque<(Nanos, Slot, SpanId)>,
     /// Traces whose turns are to be looked at again, each once.
     pub(super) stirred: Vec<(Slot, TraceId)>,
-    /// Spans that are to be counted as provisional if they wait still when the tick asks, each once; and how many there may be
-    /// before those that do not are taken out.
-    pub(super) deferred: Vec<(Slot, SpanId)>,
-    pub(super) most_deferred: usize,
+    pub(super) names: Names,
+    pub(super) echoes: Echoes,
+    pub(super) links: Links,
     // work in hand, kept for its memory
     to_settle: Vec<Slot>,
     pub(super) to_remove: Vec<Slot>,
@@ -141,12 +142,13 @@ impl Shard {
             settings,
             stats: ShardStats::default(),
             unanswered: VecDeque::new(),
-            deferred: Vec::new(),
-            most_deferred: counting::FEW,
             to_settle: Vec::new(),
             to_remove: Vec::new(),
             woken: Vec::new(),
             stirred: Vec::new(),
+            names: Names::default(),
+            echoes: Echoes::new(settings.spans),
+            links: Links::default(),
         }
     }
 
@@ -169,6 +171,9 @@ impl Shard {
     /// Takes a sighting.
     pub fn pair(&mut self, seen: &Sighting, now: Nanos) {
         self.stats.sightings += 1;
+        if seen.role == Role::Link {
+            return self.take_link(seen);
+        }
         while self.table.room() < 2 {
             self.evict();
         }
@@ -202,7 +207,13 @@ impl Shard {
         if seen.role == Role::Handoff && !seen.bears_node() {
             self.stats.unresolved_handoffs += 1;
         }
+        if seen.role == Role::Step || seen.flags.has(Flags::NAMED) {
+            self.take_name(slot, seen);
+        }
         self.settle(slot, true);
+        if seen.response != 0 {
+            self.take_response(slot, seen);
+        }
         self.table.trace_mut(trace).last = now.0;
         turns::note(self.table.trace_mut(trace), seen);
         if seen.outcome.is_failure() {
@@ -210,7 +221,7 @@ impl Shard {
         }
         self.stir(trace);
         self.file(slot);
-        if seen.peer != NO_NODE {
+        if seen.peer != NO_NODE && seen.role != Role::Model {
             if self.unanswered.len() >= self.settings.spans {
                 self.wait_no_more();
             }
@@ -251,7 +262,7 @@ impl Shard {
     }
 
     /// Gives an entry the context that its parent says, and goes on below as far as that changes anything.
-    fn settle(&mut self, start: Slot, is_new: bool) {
+    pub(super) fn settle(&mut self, start: Slot, is_new: bool) {
         let mut to_settle = std::mem::take(&mut self.to_settle);
         to_settle.push(start);
         let mut is_first = is_new;
@@ -436,7 +447,6 @@ impl Shard {
     /// Hands over what changed. Between two sightings, so that a move never shows half done.
     pub fn take_changes(&mut self) -> Changes {
         self.take_turns();
-        self.count_deferred();
         self.stats.spans = self.table.len() as u64;
         self.stats.capacity = (self.table.len() + self.table.room()) as u64;
         let Differences {

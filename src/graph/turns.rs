@@ -8,18 +8,21 @@
 //! **Invariant.** A function of the trace's spans: by start, then by id, never by arrival.
 
 use crate::base::{NodeId, SpanId};
-use crate::graph::entry::{Entry, NONE, Slot, Turn};
+use crate::graph::beside::Signs;
+use crate::graph::entry::{Entry, NONE, Slot};
+use crate::graph::found::Turn;
 use crate::graph::reading::{self, Reading};
 use crate::graph::shard::Shard;
 use crate::graph::table::Trace;
 use crate::scan::{Flags, NO_NODE, NodeKind, Role, Sighting};
 use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 
 /// Handoffs of a trace that are looked at, and agents' spans; the rest stays as it is.
 const MOST: usize = 1_024;
 
 /// Steps up from a span to an agent's.
-const MOST_STEPS: usize = 64;
+pub(super) const MOST_STEPS: usize = 64;
 
 /// How many spans on either side of one, in order of start, may tell of the same.
 const NEAR: usize = 8;
@@ -32,11 +35,25 @@ struct Place {
     slot: Slot,
 }
 
+/// The handoffs of a trace and the agents that took over.
+struct Matched {
+    handoffs: Vec<(Slot, Option<Slot>)>,
+    /// Weak handoffs that are none (E-14).
+    dropped: Vec<Slot>,
+    /// Agents' spans to which no handoff led.
+    agents: Vec<Place>,
+}
+
 impl Shard {
     /// Notes that the turns of a trace are to be looked at.
     pub(super) fn stir(&mut self, trace: Slot) {
         let known = self.table.trace_mut(trace);
-        if (known.has_handoffs || known.has_twins) && !known.is_stirred {
+        let signs = known.signs;
+        let has_cause = known.has_handoffs
+            || known.has_twins
+            || signs.call_for_a_look()
+            || signs.has(Signs::LINKED);
+        if has_cause && !known.is_stirred {
             known.is_stirred = true;
             self.stirred.push((trace, known.id));
         }
@@ -44,14 +61,13 @@ impl Shard {
 
     /// Looks at the turns of all traces that were stirred.
     pub(super) fn take_turns(&mut self) {
-        let mut stirred = std::mem::take(&mut self.stirred);
-        for (slot, id) in stirred.drain(..) {
+        while let Some((slot, id)) = self.stirred.pop() {
             // its place may be another's by now
             if self.table.trace(slot).id == id {
                 self.take_turns_in(slot);
             }
         }
-        self.stirred = stirred;
+        self.join();
     }
 
     /// Looks at the turns of one trace, if it was stirred.
@@ -61,52 +77,192 @@ impl Shard {
             return;
         }
         trace.is_stirred = false;
-        let (has_handoffs, has_twins) = (trace.has_handoffs, trace.has_twins);
+        let (id, has_handoffs, has_twins) = (trace.id, trace.has_handoffs, trace.has_twins);
         if has_twins {
             self.find_twins_of(slot);
+        }
+        if self.table.trace(slot).signs.call_for_a_look() {
+            self.look_beside(slot);
         }
         if has_handoffs {
             self.take_turns_of(slot);
         }
+        if self.table.trace(slot).signs.has(Signs::LINKED) {
+            self.links.stirred.push(id);
+        }
     }
 
     fn take_turns_of(&mut self, trace: Slot) {
-        let (handoffs, agents) = self.match_turns(trace);
+        let Matched {
+            handoffs,
+            dropped,
+            agents,
+        } = self.match_turns(trace);
+        let mut passed = HashMap::<(NodeId, NodeId), usize>::new();
+        let mut told = Vec::with_capacity(handoffs.len());
         for (handoff, agent) in handoffs {
-            let turn = agent.map_or(Turn::NOBODY, |agent| {
-                let seen = self.seen(agent);
-                Turn {
-                    node: seen.node,
-                    outcome: seen.outcome,
-                }
-            });
-            if self.table.entry(handoff).turn() != turn {
-                self.recount(handoff, |entry| entry.set_turn(turn));
-            }
+            let entry = self.table.entry(handoff);
+            let from = reading::hands_off(entry);
+            let mut turn = Turn {
+                passes: entry.seen.flags.has(Flags::WEAK),
+                ..Turn::NOBODY
+            };
+            let mut to = entry.seen.node;
             if let Some(agent) = agent {
-                self.hand(agent, true);
+                told.push(agent);
+                to = self.seen(agent).node;
+                turn.node = to;
+                turn.outcome = self.outcome(agent);
+            }
+            *passed.entry((from, to)).or_default() += 1;
+            if entry.turn != turn {
+                self.recount(handoff, |entry| entry.turn = turn);
+            }
+        }
+        for handoff in dropped {
+            if self.table.entry(handoff).turn != Turn::NOBODY {
+                self.recount(handoff, |entry| entry.turn = Turn::NOBODY);
+            }
+        }
+        for agent in &told {
+            self.hand(*agent, true);
+            self.hand_over(*agent, false);
+        }
+        for agent in &agents {
+            self.hand(agent.slot, false);
+        }
+        self.take_word(&told, &agents, passed);
+    }
+
+    /// E-14: takes out the weak handoffs that do not pass control between two agents, or of which others tell.
+    fn drop_weak(&self, handoffs: &mut Vec<Place>, agents: &[Place]) -> Vec<Slot> {
+        let is_weak = |slot| self.seen(slot).flags.has(Flags::WEAK);
+        let mut dropped = Vec::new();
+        if !handoffs.iter().any(|place| is_weak(place.slot)) {
+            return dropped;
+        }
+        let nodes: HashSet<NodeId> = agents.iter().map(|at| self.seen(at.slot).node).collect();
+        let mut told = HashMap::<(NodeId, NodeId), usize>::new();
+        for place in handoffs.iter().filter(|place| !is_weak(place.slot)) {
+            let entry = self.table.entry(place.slot);
+            let pair = (reading::hands_off(entry), entry.seen.node);
+            *told.entry(pair).or_default() += 1;
+        }
+        handoffs.retain(|place| {
+            let seen = self.seen(place.slot);
+            if !is_weak(place.slot) {
+                return true;
+            }
+            let is_agent = |node| nodes.contains(&node) || self.names.knows(seen.service, node);
+            let others = told
+                .get_mut(&(seen.hint, seen.node))
+                .filter(|left| **left > 0);
+            let is_told = others.map(|left| *left -= 1).is_some();
+            let stays = !is_told && is_agent(seen.hint) && is_agent(seen.node);
+            if !stays {
+                dropped.push(place.slot);
+            }
+            stays
+        });
+        dropped
+    }
+
+    /// E-12: agents that say who handed over to them, beyond the handoffs that were seen from there.
+    fn take_word(
+        &mut self,
+        told: &[Slot],
+        agents: &[Place],
+        mut passed: HashMap<(NodeId, NodeId), usize>,
+    ) {
+        for agent in told {
+            // its handoff is told of by both
+            let seen = self.seen(*agent);
+            if seen.flags.has(Flags::HANDED)
+                && let Some(left) = passed.get_mut(&(seen.hint, seen.node))
+            {
+                *left = left.saturating_sub(1);
             }
         }
         for agent in agents {
-            self.hand(agent.slot, false);
+            let entry = self.table.entry(agent.slot);
+            let seen = &entry.seen;
+            if !seen.flags.has(Flags::HANDED) {
+                continue;
+            }
+            let left = passed
+                .get_mut(&(seen.hint, seen.node))
+                .filter(|left| **left > 0);
+            let is_told = left.map(|left| *left -= 1).is_some();
+            let is_handed = !is_told
+                && seen.hint != seen.node
+                && entry.context.actor != seen.hint
+                && entry.context.is_weak()
+                && !self.is_in_crew(agent.slot);
+            self.hand_over(agent.slot, is_handed);
         }
     }
 
-    /// The handoffs of a trace, each with the agent's span that took over, and the agents that nobody handed to.
-    fn match_turns(&self, trace: Slot) -> (Vec<(Slot, Option<Slot>)>, Vec<Place>) {
-        let (handoffs, mut agents) = self.turns(trace);
+    fn hand_over(&mut self, slot: Slot, is_handed: bool) {
+        let entry = self.table.entry(slot);
+        if !entry.seen.flags.has(Flags::HANDED) {
+            return;
+        }
+        let turn = if is_handed {
+            Turn {
+                from: entry.seen.hint,
+                kind: NodeKind::Agent,
+                passes: true,
+                outcome: entry.turn.outcome,
+                ..Turn::NOBODY
+            }
+        } else {
+            Turn {
+                outcome: entry.turn.outcome,
+                ..Turn::NOBODY
+            }
+        };
+        if entry.turn != turn {
+            self.recount(slot, |entry| entry.turn = turn);
+        }
+    }
+
+    /// Whether a crew runs a span: its members' parents are an order and no calls (E-12).
+    fn is_in_crew(&self, slot: Slot) -> bool {
+        let mut at = self.table.links(slot).parent;
+        for _ in 0..MOST_STEPS {
+            if at == NONE {
+                return false;
+            }
+            if let Some(entry) = self.table.come(at)
+                && entry.seen.role == Role::Actor
+            {
+                return entry.seen.flags.has(Flags::CREW);
+            }
+            at = self.table.links(at).parent;
+        }
+        false
+    }
+
+    /// The handoffs of a trace, each with the agent's span that took over.
+    fn match_turns(&self, trace: Slot) -> Matched {
+        let (mut handoffs, mut agents) = self.turns(trace);
+        let dropped = self.drop_weak(&mut handoffs, &agents);
         let mut matched = Vec::with_capacity(handoffs.len());
         for handoff in &handoffs {
             let at = self.successor(handoff, &agents);
             matched.push((handoff.slot, at.map(|at| agents.remove(at).slot)));
         }
-        (matched, agents)
+        Matched {
+            handoffs: matched,
+            dropped,
+            agents,
+        }
     }
 
     /// The handoffs of a trace to which an agent's span answers, and that span.
     pub(super) fn matched(&self, trace: Slot) -> impl Iterator<Item = (Slot, Slot)> + use<> {
-        let (handoffs, _) = self.match_turns(trace);
-        handoffs
+        self.match_turns(trace)
+            .handoffs
             .into_iter()
             .filter_map(|(handoff, agent)| Some((handoff, agent?)))
     }
@@ -117,10 +273,13 @@ impl Shard {
         }
     }
 
-    fn recount(&mut self, slot: Slot, change: impl FnOnce(&mut Entry)) {
+    pub(super) fn recount(&mut self, slot: Slot, change: impl FnOnce(&mut Entry)) {
+        let trace = self.table.links(slot).trace;
+        self.reopen(trace);
         self.take_back(slot);
         change(self.table.entry_mut(slot));
         self.count(slot);
+        self.line_up(trace);
     }
 
     /// The handoffs of a trace and the spans of its agents, in order.
@@ -230,15 +389,18 @@ impl Shard {
 
     /// E-16: whether the structure above an agent says no more than that somebody had to start it.
     fn may_be_handed(&self, slot: Slot, from: NodeId) -> bool {
-        let entry = self.table.entry(slot);
+        let mut entry = *self.table.entry(slot);
+        if entry.seen.flags.has(Flags::HANDED) {
+            // what it says itself counts after this
+            entry.turn = Turn::NOBODY;
+        }
         let context = &entry.context;
-        let Reading::Call(edge) = reading::of(entry, slot, None, |at| self.seen(at)) else {
-            return false;
-        };
-        edge.from == from
-            || context.is_default
-            || context.actor == NO_NODE
-            || matches!(context.kind, NodeKind::Workflow | NodeKind::Service)
+        match reading::of(&entry, slot, None, |at| self.seen(at)) {
+            Reading::Call(edge) if edge.from == from => true,
+            Reading::Call(_) => entry.turn.from == NO_NODE && context.is_weak(),
+            Reading::Entry(_) => true,
+            _ => false,
+        }
     }
 
     fn is_turn(&self, slot: Slot) -> bool {
@@ -273,18 +435,19 @@ impl Shard {
 
 /// Notes of a trace whether its spans may have to be looked at together.
 pub(super) fn note(trace: &mut Trace, seen: &Sighting) {
-    trace.has_handoffs |= seen.role == Role::Handoff;
+    trace.has_handoffs |= seen.role == Role::Handoff || seen.flags.has(Flags::HANDED);
+    trace.signs.note(seen, &mut trace.home);
     if !(seen.role == Role::Model || seen.kind == NodeKind::Agent && seen.bears_node()) {
         return;
     }
     let first = *trace.scope.get_or_insert(seen.scope);
-    trace.has_twins |= seen.role == Role::Step
+    trace.has_twins |= seen.role == Role::Step && !seen.flags.has(Flags::BY_NAME)
         || seen.scope != first
         || seen.flags.has(Flags::RETRIED) && seen.outcome.is_failure();
 }
 
 /// Whether a span that has come is an agent's turn.
-fn is_activation(entry: &Entry) -> bool {
+pub(super) fn is_activation(entry: &Entry) -> bool {
     let is_actor = entry.seen.role == Role::Actor || entry.is_agent();
     is_actor && entry.seen.kind == NodeKind::Agent && entry.seen.bears_node()
 }

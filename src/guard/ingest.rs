@@ -11,7 +11,7 @@ use crate::guard::Snapshot;
 use crate::otlp::{
     Attributes, Edit, Edits, Malformed, ResourceView, ScopeView, Signal, SpanBytes, Splice, semconv,
 };
-use crate::scan::{Origin, Role, Scanner, Scope, Sighting, Skip, hash};
+use crate::scan::{Origin, Role, Scanner, Scope, Sighting, Skip, hash, links};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -150,7 +150,7 @@ impl Edit for Pass<'_, '_> {
             Err(Skip::BadId) => return self.counts.bad_id += 1,
             Err(Skip::Ignored) => return self.counts.ignored += 1,
         };
-        let sighting = scanned.sighting;
+        let (sighting, has_links) = (scanned.sighting, scanned.has_links);
         match scanned.node {
             Some(known) => {
                 self.counts.with_node += 1;
@@ -166,6 +166,10 @@ impl Edit for Pass<'_, '_> {
         let shard = self.ingest.shard_of(&sighting);
         if let Some(sightings) = self.sightings.get_mut(shard) {
             sightings.push(sighting);
+            if has_links {
+                // they stay with their span
+                sightings.extend(links(sighting, &span.view()));
+            }
         }
     }
 }

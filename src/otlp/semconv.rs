@@ -64,6 +64,7 @@ names! {
     GEN_AI_TRANSFER_MODE = "gen_ai.transfer.mode";
     GEN_AI_AGENT_HANDOFF_SOURCE_NAME = "gen_ai.agent.handoff.source.name";
     GEN_AI_AGENT_HANDOFF_TARGET_NAME = "gen_ai.agent.handoff.target.name";
+    GEN_AI_AGENT_HANDOFF_PARENT = "gen_ai.agent.handoff_parent";
     GEN_AI_GUARDRAIL_NAME = "gen_ai.guardrail.name";
     GEN_AI_GUARDRAIL_COMPONENT_NAME = "gen_ai.guardrail.component.name";
     GEN_AI_GUARDRAIL_TRIGGERED = "gen_ai.guardrail.triggered";
@@ -72,6 +73,7 @@ names! {
     GEN_AI_TOOL_STATUS = "gen_ai.tool.status";
     GEN_AI_TOOL_SUCCESS = "gen_ai.tool.success";
     GEN_AI_TASK_STATUS = "gen_ai.task.status";
+    AWS_BEDROCK_GUARDRAIL_ID = "aws.bedrock.guardrail.id";
     GUARDRAIL_NAME = "guardrail_name";
     GUARDRAIL_STATUS = "guardrail_status";
 }
@@ -82,10 +84,12 @@ names! {
     AGENT_NAME = "agent.name";
     GRAPH_NODE_ID = "graph.node.id";
     GRAPH_NODE_NAME = "graph.node.name";
+    GRAPH_NODE_PARENT_ID = "graph.node.parent_id";
     TOOL_NAME = "tool.name";
     TOOL_AGENT_ROLE = "tool.agent_role";
     TOOL_PARAMETERS = "tool.parameters";
     INPUT_VALUE = "input.value";
+    OUTPUT_VALUE = "output.value";
     LLM_MODEL_NAME = "llm.model_name";
     LLM_REQUEST_MODEL_NAME = "llm.request.model_name";
     LLM_RESPONSE_MODEL_NAME = "llm.response.model_name";
@@ -111,6 +115,10 @@ names! {
     TRACELOOP_SPAN_KIND = "traceloop.span.kind";
     TRACELOOP_ENTITY_NAME = "traceloop.entity.name";
     TRACELOOP_ENTITY_INPUT = "traceloop.entity.input";
+    TRACELOOP_ENTITY_OUTPUT = "traceloop.entity.output";
+    LANGGRAPH_COMMAND_SOURCE_NODE = "langgraph.command.source_node";
+    LANGGRAPH_COMMAND_GOTO_NODE = "langgraph.command.goto_node";
+    LANGGRAPH_COMMAND_GOTO_NODES = "langgraph.command.goto_nodes";
     GEN_AI_TASK_NAME = "gen_ai.task.name";
     TRACELOOP_WORKFLOW_NAME = "traceloop.workflow.name";
     CREWAI_CREW_NAME = "crewai.crew.name";
@@ -137,6 +145,13 @@ names! {
     "Other frameworks: Pydantic AI and Logfire, LangSmith, Langfuse, Spring AI, Haystack, Google ADK, Microsoft":
     PYDANTIC_AGENT_NAME = "agent_name";
     LOGFIRE_SPAN_TYPE = "logfire.span_type";
+    LOGFIRE_MSG_TEMPLATE = "logfire.msg_template";
+    LOGFIRE_MSG = "logfire.msg";
+    LOGFIRE_NAME = "name";
+    LOGFIRE_FROM_AGENT = "from_agent";
+    LOGFIRE_TO_AGENT = "to_agent";
+    LOGFIRE_TRIGGERED = "triggered";
+    AG2_LINK_KIND = "ag2.link.kind";
     LANGSMITH_SPAN_KIND = "langsmith.span.kind";
     LANGFUSE_OBSERVATION_LEVEL = "langfuse.observation.level";
     LANGFUSE_OBSERVATION_MODEL_NAME = "langfuse.observation.model.name";
@@ -224,6 +239,7 @@ pub const AGENTGUARD_SPAN_KEYS: [&str; 5] = [
     AGENTGUARD_SPOF,
     AGENTGUARD_BLAST_RADIUS,
 ];
+
 names! {
     "Ours: the names of events":
     EVENT_NODE_DISCOVERED = "agentguard.node.discovered";
@@ -245,6 +261,7 @@ names! {
     AGENTGUARD_EDGE_TO_KIND = "agentguard.edge.to.kind";
     AGENTGUARD_EDGE_TO_NAME = "agentguard.edge.to.name";
     AGENTGUARD_SPOF_SHARE = "agentguard.spof.share";
+    AGENTGUARD_SPOF_PROVEN = "agentguard.spof.proven";
     AGENTGUARD_DEPENDENTS_DIRECT = "agentguard.dependents.direct";
     AGENTGUARD_DEPENDENTS_TRANSITIVE = "agentguard.dependents.transitive";
     AGENTGUARD_CYCLE_SIZE = "agentguard.cycle.size";

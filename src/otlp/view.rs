@@ -10,7 +10,7 @@
 //! **Not here.** UTF-8 checks (`validate` made them), log records and metrics, which only the splice touches.
 
 use crate::otlp::value::{AttrView, Attributes, text};
-use crate::otlp::wire::{Fields, Value, offset_in, take_len, take8, varint};
+use crate::otlp::wire::{Fields, Value, offset_in, take_len, take4, take8, varint};
 
 /// An `ExportTraceServiceRequest`.
 #[derive(Clone, Copy, Debug)]
@@ -153,7 +153,9 @@ impl<'a> SpanBytes<'a> {
     /// attributes.
     #[inline]
     pub fn read(self, mut each: impl FnMut(AttrView<'a>)) -> SpanView<'a> {
-        SpanView::walk(self.body, |attribute| each(AttrView::decode(attribute, 0)))
+        let mut view = SpanView::default();
+        view.walk(self.body, |attribute| each(AttrView::decode(attribute, 0)));
+        view
     }
 
     /// Where a part of the span begins in it.
@@ -208,50 +210,67 @@ impl<'a> SpanView<'a> {
     #[inline]
     #[must_use]
     pub fn decode(span: &'a [u8]) -> Self {
-        SpanView::walk(span, |_| ())
+        let mut view = SpanView::default();
+        view.walk(span, |_| ());
+        view
     }
 
     /// The same, with the bytes of every attribute as they are passed.
     #[inline]
-    fn walk(span: &'a [u8], mut attribute: impl FnMut(&'a [u8])) -> Self {
-        let mut view = SpanView::default();
+    fn walk(&mut self, span: &'a [u8], mut attribute: impl FnMut(&'a [u8])) {
         let mut rest = span;
         while let Some((&tag, after)) = rest.split_first() {
             // the fields of nearly every span, by the one byte of their tag
             let quick = match tag {
-                0x4a => take_len(after).map(|(body, next)| {
-                    if view.attributes.is_empty() {
-                        view.attributes = rest;
-                    }
-                    attribute(body);
-                    next
-                }),
-                0x0a => assign(&mut view.trace_id, take_len(after)),
-                0x12 => assign(&mut view.span_id, take_len(after)),
-                0x22 => assign(&mut view.parent_span_id, take_len(after)),
-                0x2a => assign(&mut view.name, take_len(after)),
+                ATTRIBUTE => {
+                    self.note_attributes(rest);
+                    take_len(after).map(|(body, next)| (next, Some(body)))
+                }
+                0x0a => assign(&mut self.trace_id, take_len(after)),
+                0x12 => assign(&mut self.span_id, take_len(after)),
+                0x22 => assign(&mut self.parent_span_id, take_len(after)),
+                0x2a => assign(&mut self.name, take_len(after)),
                 0x30 => varint(after).map(|(kind, next)| {
-                    view.kind = low32(kind);
-                    next
+                    self.kind = low32(kind);
+                    (next, None)
                 }),
-                0x39 => assign(&mut view.start, take8(after)),
-                0x41 => assign(&mut view.end, take8(after)),
+                0x39 => assign(&mut self.start, take8(after)),
+                0x41 => assign(&mut self.end, take8(after)),
                 0x7a => take_len(after).map(|(status, next)| {
-                    view.status(status);
-                    next
+                    self.status(status);
+                    (next, None)
                 }),
-                _ => view.rarely(rest, &mut attribute),
+                0x85 if let [0x01, flags @ ..] = after => assign(&mut self.flags, take4(flags)),
+                _ => self.rarely(rest),
             };
-            match quick {
-                Some(next) => rest = next,
-                None => break,
+            let Some((mut next, mut passed)) = quick else {
+                break;
+            };
+            // attributes come in a row; one place takes them all, so that what is done with them is compiled into the loop
+            while let Some(body) = passed {
+                attribute(body);
+                passed = None;
+                if let Some((&ATTRIBUTE, after)) = next.split_first()
+                    && let Some((body, behind)) = take_len(after)
+                {
+                    (next, passed) = (behind, Some(body));
+                }
             }
+            rest = next;
         }
-        view
     }
 
-    /// Reads a field of any other form; answers what follows.
-    fn rarely(&mut self, rest: &'a [u8], attribute: &mut impl FnMut(&'a [u8])) -> Option<&'a [u8]> {
+    #[inline]
+    fn note_attributes(&mut self, rest: &'a [u8]) {
+        if self.attributes.is_empty() {
+            self.attributes = rest;
+        }
+    }
+
+    /// Reads a field of any other form; answers what follows, and the attribute if it was one.
+    #[inline(never)]
+    fn rarely(&mut self, rest: &'a [u8]) -> Option<Passed<'a>> {
+        let mut attribute = None;
         let mut fields = Fields::new(rest);
         match fields.next()? {
             (1, Value::Len(id)) => self.trace_id = id,
@@ -263,10 +282,8 @@ impl<'a> SpanView<'a> {
             (7, Value::Fixed64(time)) => self.start = time,
             (8, Value::Fixed64(time)) => self.end = time,
             (9, Value::Len(body)) => {
-                if self.attributes.is_empty() {
-                    self.attributes = rest;
-                }
-                attribute(body);
+                self.note_attributes(rest);
+                attribute = Some(body);
             }
             (11, Value::Len(_)) if self.events.is_empty() => self.events = rest,
             (13, Value::Len(_)) if self.links.is_empty() => self.links = rest,
@@ -274,7 +291,7 @@ impl<'a> SpanView<'a> {
             (16, Value::Fixed32(flags)) => self.flags = flags,
             _ => {}
         }
-        Some(fields.rest())
+        Some((fields.rest(), attribute))
     }
 
     fn status(&mut self, status: &'a [u8]) {
@@ -394,12 +411,18 @@ fn last(message: &[u8], number: u32) -> &[u8] {
     messages(message, number).last().unwrap_or_default()
 }
 
+/// The tag of a span's attribute.
+const ATTRIBUTE: u8 = 0x4a;
+
+/// What follows a field, and its body if it is an attribute.
+type Passed<'a> = (&'a [u8], Option<&'a [u8]>);
+
 /// Keeps what was read; answers what follows.
 #[inline]
-fn assign<'a, T>(slot: &mut T, read: Option<(T, &'a [u8])>) -> Option<&'a [u8]> {
+fn assign<'a, T>(slot: &mut T, read: Option<(T, &'a [u8])>) -> Option<Passed<'a>> {
     let (value, next) = read?;
     *slot = value;
-    Some(next)
+    Some((next, None))
 }
 
 /// The 32 bits of an enum, which `protobuf` cuts out of whatever varint was sent.

@@ -22,6 +22,7 @@ pub(crate) enum Slot {
     OiAgentName,
     GraphNodeId,
     GraphNodeName,
+    GraphParent,
     EntityName,
     VendorAgentName,
     FunctionId,
@@ -39,6 +40,7 @@ pub(crate) enum Slot {
     OiToolName,
     ToolType,
     Arguments,
+    Output,
     Model,
     Provider,
     LlmProvider,
@@ -51,6 +53,7 @@ pub(crate) enum Slot {
     DataSource,
     MemoryStore,
     Guardrail,
+    HostedGuardrail,
     ErrorType,
     GuardrailVerdict,
     ToolStatus,
@@ -105,7 +108,7 @@ pub(crate) const TEXTS: usize = Slot::TaskState as usize + 1;
 pub(crate) const SLOTS: usize = Slot::Ours as usize + 1;
 
 /// Keys by slot, the one that wins first.
-const ALIASES: &[(Slot, &[&str])] = &[
+pub(super) const ALIASES: &[(Slot, &[&str])] = &[
     (Slot::Operation, &[s::GEN_AI_OPERATION_NAME]),
     (Slot::OiKind, &[s::OPENINFERENCE_SPAN_KIND]),
     (Slot::TlKind, &[s::TRACELOOP_SPAN_KIND]),
@@ -116,6 +119,12 @@ const ALIASES: &[(Slot, &[&str])] = &[
     (Slot::OiAgentName, &[s::AGENT_NAME]),
     (Slot::GraphNodeId, &[s::GRAPH_NODE_ID]),
     (Slot::GraphNodeName, &[s::GRAPH_NODE_NAME]),
+    (
+        Slot::GraphParent,
+        &[s::GEN_AI_AGENT_HANDOFF_PARENT, s::GRAPH_NODE_PARENT_ID],
+    ),
+    (Slot::Output, &[s::OUTPUT_VALUE, s::TRACELOOP_ENTITY_OUTPUT]),
+    (Slot::HostedGuardrail, &[s::AWS_BEDROCK_GUARDRAIL_ID]),
     (Slot::EntityName, &[s::TRACELOOP_ENTITY_NAME]),
     (
         Slot::VendorAgentName,

@@ -10,7 +10,7 @@ use crate::scan::identity;
 use crate::scan::kind::Role;
 use crate::scan::scanner::Dialect;
 use crate::scan::text::after;
-use crate::scan::{steps, transport};
+use crate::scan::{logfire, steps, transport};
 
 /// By which rules a node is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,15 +28,23 @@ pub(crate) enum Named {
     MainAgent,
     /// An agent that goes by the name of a step.
     Step,
+    /// The same, if somebody else is known to go by that name (K-18).
+    ByName,
     /// The agent to which a message is addressed.
     Addressee,
     /// The agent that a delegation tool names in its arguments.
     Coworker,
+    /// The agent whose turn it is (K-44).
+    Current,
     McpServer,
     Service,
     Database,
     VectorStore,
     Queue,
+    /// What an actor runtime's messages are published to (K-61).
+    Topic,
+    /// A guardrail that runs at the model's provider (E-02).
+    HostedGuardrail,
     Peer,
     McpPeer,
 }
@@ -52,6 +60,12 @@ pub(crate) enum Class<'a> {
     Node(Role, Named),
     /// Takes part without a node of its own.
     Bare(Role),
+    /// The same under a name that stands where only its writer puts it.
+    Called(Role, Named, &'a [u8]),
+    /// A step of a workflow whose agents take turns (K-44), which may be a tool as well (K-13).
+    Turn { is_tool: bool },
+    /// A node of a graph says which one comes next (K-04).
+    Goto { to: &'a [u8], from: &'a [u8] },
     /// Control goes to an agent of this name; empty where it is hidden (E-15).
     Handoff { to: &'a [u8], from: &'a [u8] },
 }
@@ -91,8 +105,10 @@ pub(crate) fn classify<'a>(facts: &Facts<'a>, span: &SpanView<'a>, dialect: Dial
     if facts.has_any(ASKED) || span.name.starts_with(HAYSTACK) {
         return in_full(facts, span, dialect);
     }
-    if dialect == Dialect::A2aSdk {
-        return NEUTRAL; // K-01
+    match dialect {
+        Dialect::A2aSdk => return NEUTRAL,                        // K-01
+        Dialect::LogfireAgents => return logfire::classify(span), // K-32
+        _ => {}
     }
     transport::classify(facts, span)
 }
@@ -113,8 +129,14 @@ fn in_full<'a>(facts: &Facts<'a>, span: &SpanView<'a>, dialect: Dialect) -> Clas
     if dialect == Dialect::A2aSdk {
         return NEUTRAL; // K-01
     }
+    if dialect == Dialect::LogfireAgents {
+        return logfire::classify(span); // K-32
+    }
     let operation = facts.text(Slot::Operation);
     let tl = facts.text(Slot::TlKind);
+    if operation == b"goto" {
+        return steps::goto(span);
+    }
     if matches!(operation, b"handoff" | b"agent_handoff") || tl == b"handoff" {
         let from = facts.first(&[Slot::HandoffFrom, Slot::AgentName]);
         return Class::Handoff { to: b"", from }; // K-03
@@ -122,7 +144,7 @@ fn in_full<'a>(facts: &Facts<'a>, span: &SpanView<'a>, dialect: Dialect) -> Clas
     let by_dialect = transport::by_mcp(facts, span)
         .or_else(|| transport::by_a2a(facts, span))
         .or_else(|| by_vendor(facts))
-        .or_else(|| by_langsmith(facts))
+        .or_else(|| by_langsmith(facts, span))
         .or_else(|| by_traceloop_wrapper(facts, span, dialect))
         .or_else(|| by_ai_sdk(facts, span, dialect))
         .or_else(|| by_executor(facts, span))
@@ -222,10 +244,11 @@ fn by_observation<'a>(facts: &Facts<'a>) -> Option<Class<'a>> {
 }
 
 /// K-12: the LangSmith bridge writes wrong operations for these.
-fn by_langsmith<'a>(facts: &Facts<'a>) -> Option<Class<'a>> {
+fn by_langsmith<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Option<Class<'a>> {
     match facts.text(Slot::LangsmithKind) {
         b"retriever" => Some(RETRIEVER),
-        b"chain" | b"prompt" | b"parser" => Some(NEUTRAL),
+        b"chain" => Some(steps::by_name(span)),
+        b"prompt" | b"parser" => Some(NEUTRAL),
         _ => None,
     }
 }
@@ -242,6 +265,10 @@ fn by_traceloop_wrapper<'a>(
     }
     match facts.text(Slot::TlKind) {
         b"task" if operation == b"vector_db_retrieve" => None,
+        b"task" if dialect == Dialect::LlamaIndex && steps::is_turn(name_of_task(facts, span)) => {
+            let is_tool = facts.has(Slot::OiToolName);
+            Some(Class::Turn { is_tool })
+        }
         b"task" if facts.has(Slot::OiToolName) => Some(tool(facts, span, dialect)),
         b"task" if span.name.ends_with(b"Retriever.task") => Some(RETRIEVER),
         b"task" => Some(steps::task(facts, span, dialect)),
@@ -259,6 +286,11 @@ fn by_traceloop_wrapper<'a>(
         _ if operation == b"invoke_agent" && facts.has(Slot::CrewName) => Some(WORKFLOW),
         _ => None,
     }
+}
+
+fn name_of_task<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> &'a [u8] {
+    let name = facts.text(Slot::EntityName);
+    if name.is_empty() { span.name } else { name }
 }
 
 /// K-17.
@@ -362,6 +394,7 @@ fn by_openinference<'a>(
             b"Agent.run" | b"Pipeline.run" => Class::Node(Role::Actor, Named::MainAgent),
             _ => NEUTRAL,
         },
+        b"CHAIN" if dialect == Dialect::LlamaIndex => steps::method(span),
         b"CHAIN" => steps::chain(facts, span),
         _ => NEUTRAL,
     })
@@ -476,4 +509,33 @@ fn argument(json: &[u8]) -> &[u8] {
         .and_then(|arguments| arguments.agent_name)
         .map(str::as_bytes)
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::testing::{read, spans};
+    use proptest::prelude::*;
+
+    const DIALECTS: [Dialect; 5] = [
+        Dialect::Plain,
+        Dialect::LlamaIndex,
+        Dialect::LangChain,
+        Dialect::Haystack,
+        Dialect::A2aSdk,
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn the_short_way_leads_where_the_long_one_does(
+            span in spans(),
+            dialect in prop::sample::select(&DIALECTS[..]),
+        ) {
+            let (facts, view) = read(&span);
+            let short = classify(&facts, &view, dialect);
+            prop_assert_eq!(short, in_full(&facts, &view, dialect));
+        }
+    }
 }

@@ -219,15 +219,7 @@ fn worst_reason(value: ValueView<'_>) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::otlp::semconv;
-    use crate::scan::alias::TABLE;
-    use crate::scan::testing::{int, span_with, text};
-
-    fn facts(span: &[u8]) -> Facts<'_> {
-        let span = SpanBytes::new(span);
-        let mut facts = Facts::new(span);
-        span.read(|attribute| facts.note(&TABLE, &attribute));
-        facts
-    }
+    use crate::scan::testing::{int, read, span_with, text};
 
     #[test]
     fn the_better_key_wins_in_either_order_and_empty_is_absent() {
@@ -240,7 +232,7 @@ mod tests {
             (vec![empty, old], "old"),
         ] {
             let bytes = span_with(attributes);
-            assert_eq!(facts(&bytes).text(Slot::Model), expected.as_bytes());
+            assert_eq!(read(&bytes).0.text(Slot::Model), expected.as_bytes());
         }
     }
 
@@ -266,7 +258,7 @@ mod tests {
             (int(key, (1 << 53) + 1), None),
         ] {
             let bytes = span_with(vec![attribute]);
-            assert_eq!(facts(&bytes).number(Slot::TokensIn), expected);
+            assert_eq!(read(&bytes).0.number(Slot::TokensIn), expected);
         }
     }
 }

@@ -70,7 +70,10 @@ pub(crate) fn words<'a>(named: Named, facts: &Facts<'a>, span: &SpanView<'a>) ->
     match named {
         Named::Agent => [agent(facts, span), b"", b""],
         Named::Addressee => [transport::addressee(facts), b"", b""],
-        Named::Step => [steps::name(facts, span), b"", b""],
+        Named::Step | Named::ByName => [steps::name(facts, span), b"", b""],
+        Named::Current => [steps::current_agent(facts.text(Slot::Arguments)), b"", b""],
+        Named::Topic => [transport::addressee(facts), b"", b""],
+        Named::HostedGuardrail => [facts.text(Slot::HostedGuardrail), b"", b""],
         Named::Coworker => [classify::coworker(facts.text(Slot::Arguments)), b"", b""],
         Named::Workflow => [workflow(facts, span), b"", unnamed_kind(facts)],
         Named::Model => model_words(facts),
@@ -133,8 +136,8 @@ pub(crate) fn port(named: Named, facts: &Facts<'_>) -> u16 {
     }
 }
 
-/// N order 1 to 7; empty for the default agent.
-fn agent<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> &'a [u8] {
+/// N order 1 to 5: the agent that the span names in so many words; empty if it does not.
+pub(crate) fn named_agent<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> &'a [u8] {
     let graph_node = facts.text(Slot::GraphNodeId);
     let graph_node = if text::is_opaque(graph_node) {
         b""
@@ -157,8 +160,15 @@ fn agent<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> &'a [u8] {
         facts.text(Slot::VendorAgentName),
         facts.text(Slot::FunctionId),
     ];
-    if let Some(found) = candidates.into_iter().find(|name| !name.is_empty()) {
-        return found;
+    let found = candidates.into_iter().find(|name| !name.is_empty());
+    found.unwrap_or_default()
+}
+
+/// N order 1 to 7; empty for the default agent.
+fn agent<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> &'a [u8] {
+    let named = named_agent(facts, span);
+    if !named.is_empty() {
+        return named;
     }
     let (unwrapped, is_wrapped) = unwrap(span.name);
     let says_kind = facts.has(Slot::OiKind) || facts.has(Slot::TlKind);
@@ -285,8 +295,20 @@ pub(crate) fn know(
 ) -> Known {
     let first = words[0];
     match named {
-        Named::Agent | Named::MainAgent | Named::Step | Named::Addressee | Named::Coworker => {
-            decider(NodeKind::Agent, first, origin, intern)
+        Named::Agent
+        | Named::MainAgent
+        | Named::Step
+        | Named::ByName
+        | Named::Current
+        | Named::Addressee
+        | Named::Coworker => decider(NodeKind::Agent, first, origin, intern),
+        Named::Topic => {
+            let topic = text::tidy(first);
+            plain(NodeKind::Queue, "autogen", topic, origin, intern)
+        }
+        Named::HostedGuardrail => {
+            let id = text::tidy(first);
+            plain(NodeKind::Guardrail, "aws.bedrock", id, origin, intern)
         }
         Named::Workflow if first.is_empty() && !words[2].is_empty() => {
             let kind = text::tidy(words[2]);

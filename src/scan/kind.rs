@@ -119,6 +119,8 @@ pub enum Role {
     Step,
     /// Contributes nothing and is looked through.
     Neutral,
+    /// No span: a link from one to another, which follows the span's own sighting (E-18, E-27, E-35).
+    Link,
 }
 
 /// What an edge says (`span-conventions` §1.3).

@@ -17,6 +17,8 @@ mod facts;
 pub mod hash;
 mod identity;
 mod kind;
+mod links;
+mod logfire;
 mod lookup;
 mod model;
 mod origin;
@@ -34,6 +36,7 @@ mod transport;
 
 pub use identity::{Intern, Interned, Known, NodeKey};
 pub use kind::{EdgeKind, NodeKind, Outcome, Role};
+pub use links::links;
 pub use origin::{MAX_REALM_KEYS, Origin};
 pub use scanner::{Dialect, ScanSettings, Scanned, Scanner, Scope, Skip};
 pub use sighting::{Flags, NO_NODE, Sighting};

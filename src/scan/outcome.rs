@@ -153,3 +153,20 @@ fn contains(text: &[u8], word: &str) -> bool {
     text.windows(word.len())
         .any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::testing::{read, spans};
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn a_span_without_signs_ended_as_an_examination_would_find(span in spans()) {
+            let (facts, view) = read(&span);
+            prop_assert_eq!(of(&facts, &view), examined(&facts, &view));
+        }
+    }
+}

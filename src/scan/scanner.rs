@@ -10,12 +10,11 @@ use crate::scan::cache::PartsCache;
 use crate::scan::classify::{Class, Named, classify};
 use crate::scan::facts::{FINISHED_EARLY, Facts, Slots};
 use crate::scan::identity::{self, Intern, Known, Words, know, words};
-use crate::scan::kind::{NodeKind, Role};
+use crate::scan::kind::{NodeKind, Outcome, Role};
 use crate::scan::origin::{Origin, Origins};
 use crate::scan::sighting::{Flags, NO_NODE, Sighting};
-use crate::scan::steps;
 use crate::scan::transport::{self, CLIENT};
-use crate::scan::{hash, outcome, peer};
+use crate::scan::{hash, links, logfire, outcome, peer, steps, text};
 use std::sync::Arc;
 
 /// What shapes a scanner.
@@ -46,6 +45,8 @@ pub struct Scanned<'s> {
     pub node: Option<&'s Known>,
     /// Whether attributes of ours are on the span already.
     pub is_enriched: bool,
+    /// Whether it has links that rules look at.
+    pub has_links: bool,
 }
 
 /// Whose instrumentation wrote a span, where rules ask for it.
@@ -60,6 +61,8 @@ pub enum Dialect {
     LangChain,
     /// Haystack, whose components go by their class (K-45).
     Haystack,
+    /// The OpenAI Agents SDK through Logfire (K-32).
+    LogfireAgents,
     /// The A2A SDK, which traces its own methods (K-01).
     A2aSdk,
 }
@@ -81,6 +84,7 @@ impl Scope {
         Scope {
             dialect: match name {
                 b"a2a-python-sdk" => Dialect::A2aSdk,
+                b"logfire.openai_agents" => Dialect::LogfireAgents,
                 _ if is_llama_index => Dialect::LlamaIndex,
                 _ if name.ends_with(b"langchain") => Dialect::LangChain,
                 _ if name.ends_with(b"haystack") => Dialect::Haystack,
@@ -173,6 +177,7 @@ impl Scanner {
                 tool => self.name(Named::Tool, [tool, b"", b""], 0, origin).name,
             }
         });
+        let named = node.map(|(named, _)| named);
         let node = match node {
             Some((named, words)) => {
                 let port = identity::port(named, &facts);
@@ -186,11 +191,21 @@ impl Scanner {
             sighting.name = known.name;
             sighting.flags = sighting.flags.with(known.flags);
             sighting.operation = operation(sighting.role, &facts, known);
+            if named == Some(Named::Workflow) && facts.has(Slot::CrewKey) {
+                sighting.flags = sighting.flags.with(Flags::CREW);
+            }
         } else {
             sighting.operation = hash::digest(span.name);
         }
         if let Some(tool) = served {
             sighting.name = tool;
+        }
+        // a step whose name says nothing is nobody's (K-18)
+        if sighting.role == Role::Step && sighting.flags.has(Flags::DEFAULT_AGENT) {
+            let is_nobody = named != Some(Named::Addressee);
+            if is_nobody {
+                (sighting.role, sighting.node) = (Role::Neutral, NO_NODE);
+            }
         }
         Ok(Scanned {
             sighting,
@@ -198,6 +213,7 @@ impl Scanner {
             node: node
                 .filter(|_| !matches!(sighting.role, Role::Handoff | Role::Consumer | Role::Step)),
             is_enriched: facts.has(Slot::Ours),
+            has_links: links::wants(&sighting) && span.links().next().is_some(),
         })
     }
 
@@ -228,15 +244,54 @@ impl Scanner {
                     sighting.response = hash::digest(facts.text(Slot::ResponseId));
                 }
                 if role == Role::Step {
-                    if named == Named::Addressee {
-                        sighting.flags = sighting.flags.with(Flags::MESSAGED);
-                    }
+                    sighting.flags = match named {
+                        Named::Addressee => sighting.flags.with(Flags::MESSAGED),
+                        Named::ByName => sighting.flags.with(Flags::BY_NAME),
+                        _ => sighting.flags,
+                    };
                 } else if named == Named::Agent {
+                    if !identity::named_agent(facts, span).is_empty() {
+                        sighting.flags = sighting.flags.with(Flags::NAMED);
+                    }
                     self.call_of_remote(sighting, origin, facts, span);
+                    self.handed_by(sighting, origin, facts);
                 } else if has_owner(role, named) {
                     self.hint(sighting, origin, owner(facts));
                 }
                 Some((named, words(named, facts, span)))
+            }
+            Class::Called(role, named, name) => {
+                sighting.role = role;
+                if named == Named::Agent {
+                    sighting.flags = sighting.flags.with(Flags::NAMED);
+                }
+                if named == Named::Guardrail && logfire::is_triggered(span) {
+                    sighting.outcome = Outcome::Blocked; // O-02
+                }
+                Some((named, [name, b"", b""]))
+            }
+            Class::Turn { is_tool } => {
+                sighting.flags = sighting.flags.with(Flags::TURN);
+                let before = steps::current_agent(facts.text(Slot::Arguments));
+                let after = steps::current_agent(facts.text(Slot::Output));
+                if is_tool {
+                    sighting.role = Role::Actor;
+                    self.hint(
+                        sighting,
+                        origin,
+                        if before.is_empty() { after } else { before },
+                    );
+                    return Some((Named::Tool, words(Named::Tool, facts, span)));
+                }
+                sighting.role = Role::Step;
+                self.hint(sighting, origin, after);
+                (!before.is_empty()).then_some((Named::Current, [before, b"", b""]))
+            }
+            Class::Goto { to, from } => {
+                sighting.role = Role::Handoff;
+                sighting.flags = sighting.flags.with(Flags::WEAK);
+                self.hint(sighting, origin, from);
+                Some((Named::Agent, [to, b"", b""]))
             }
             Class::Handoff { to, from } => {
                 sighting.role = Role::Handoff;
@@ -264,6 +319,16 @@ impl Scanner {
         }
     }
 
+    /// E-12: the agent that handed over to this one, as the span says.
+    fn handed_by(&mut self, sighting: &mut Sighting, origin: &Origin, facts: &Facts<'_>) {
+        let parent = facts.text(Slot::GraphParent);
+        let is_nobody = matches!(parent, b"" | b"start" | b"user" | b"human" | b"end");
+        if !is_nobody && !text::is_opaque(parent) && !sighting.flags.has(Flags::REMOTE) {
+            self.hint(sighting, origin, parent);
+            sighting.flags = sighting.flags.with(Flags::HANDED);
+        }
+    }
+
     /// E-30, A-02: whether the agent runs elsewhere, and who calls it.
     fn call_of_remote(
         &mut self,
@@ -284,12 +349,15 @@ impl Scanner {
     fn peer(&mut self, sighting: &mut Sighting, origin: &Origin, facts: &Facts<'_>) {
         let named = match sighting.role {
             Role::McpClient => Named::McpPeer,
+            // E-02
+            Role::Model if facts.has(Slot::HostedGuardrail) => Named::HostedGuardrail,
             // E-22: without a pair there is nothing to draw
             Role::TransportClient if !facts.has(Slot::McpMethod) => Named::Peer,
             _ => return,
         };
         let (words, port) = match named {
             Named::McpPeer => peer::mcp_words(facts),
+            Named::HostedGuardrail => ([facts.text(Slot::HostedGuardrail), b"", b""], 0),
             _ => peer::words(facts),
         };
         let known = self.name(named, words, port, origin);

@@ -26,7 +26,8 @@ pub struct Sighting {
     pub service: NodeId,
     /// The agent that the span says it belongs to or, of a handoff, that gives control away.
     pub hint: NodeId,
-    /// Of a client's span: who is called if nobody answers to it (N-31, N-39); [`NO_NODE`] where nobody is to be drawn.
+    /// Of a client's span: who is called if nobody answers to it (N-31, N-39); [`NO_NODE`] where nobody is to be drawn. Of a
+    /// model's: the guardrail at its provider (E-02).
     pub peer: NodeId,
     /// Digest of the operation: the name that stays the same from call to call.
     pub operation: u32,
@@ -70,6 +71,30 @@ impl Sighting {
         self.parent == SpanId::default() || self.parent == self.span
     }
 
+    /// A link of this span to another, as a sighting of its own (D3).
+    #[must_use]
+    pub fn link(&self, trace: TraceId, span: SpanId) -> Sighting {
+        let word = |at: usize| u32::from_le_bytes(std::array::from_fn(|byte| trace.0[at + byte]));
+        Sighting {
+            role: Role::Link,
+            node: NO_NODE,
+            parent: span,
+            operation: word(0),
+            version: word(4),
+            scope: word(8),
+            events: word(12),
+            ..*self
+        }
+    }
+
+    /// Where a link points to.
+    #[must_use]
+    pub fn linked(&self) -> (TraceId, SpanId) {
+        let words = [self.operation, self.version, self.scope, self.events].map(u32::to_le_bytes);
+        let trace = std::array::from_fn(|at| words[at / 4][at % 4]);
+        (TraceId(trace), self.parent)
+    }
+
     /// Whether it bears a node, whose identity its span is given.
     #[must_use]
     pub fn bears_node(&self) -> bool {
@@ -79,7 +104,7 @@ impl Sighting {
 
 /// Yes-or-no facts of a sighting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flags(u16);
+pub struct Flags(u32);
 
 impl Flags {
     /// The model's provider is known (E-40: such an id is more specific).
@@ -102,6 +127,19 @@ impl Flags {
     pub const RETRIED: Flags = Flags(1 << 9);
     /// It came as a message (E-27).
     pub const MESSAGED: Flags = Flags(1 << 10);
+    /// The span names its agent in so many words, not by its own name (K-18).
+    pub const NAMED: Flags = Flags(1 << 11);
+    /// A step of a workflow whose agents take turns: `node` is the agent whose turn it was when it began, `hint` when it
+    /// ended, [`NO_NODE`] where it does not say (K-44).
+    pub const TURN: Flags = Flags(1 << 12);
+    /// A step that is an agent only if it goes by the name of one (K-18).
+    pub const BY_NAME: Flags = Flags(1 << 13);
+    /// A handoff between two nodes of a graph, of which both must be agents (E-14).
+    pub const WEAK: Flags = Flags(1 << 14);
+    /// `hint` is the agent that handed over to this one (E-12).
+    pub const HANDED: Flags = Flags(1 << 15);
+    /// A crew, whose members' parents are an order and no calls (E-12).
+    pub const CREW: Flags = Flags(1 << 16);
     /// The peer is known by its address alone, and may turn out to be a node known by name (B-07).
     pub const PEER_BY_ADDRESS: Flags = Flags(1 << 7);
 

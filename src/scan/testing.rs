@@ -1,10 +1,16 @@
 //! Spans for tests, and an interner that only numbers.
 
 use crate::base::NodeId;
+use crate::otlp::{SpanBytes, SpanView, semconv};
+use crate::scan::alias::{ALIASES, TABLE};
+use crate::scan::facts::Facts;
 use crate::scan::{Intern, Interned, NodeKey};
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, any_value};
-use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::Event;
+use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use parking_lot::Mutex;
+use proptest::prelude::*;
+use proptest::sample::Index;
 use prost::Message;
 use std::sync::Arc;
 
@@ -78,4 +84,109 @@ pub(crate) fn span_with(attributes: Vec<KeyValue>) -> Vec<u8> {
         ..Span::default()
     }
     .encode_to_vec()
+}
+
+/// Keys by what they say, and values that rules ask for beside some that none does.
+const VALUES: &[&str] = &[
+    "chain",
+    "retriever",
+    "chat",
+    "invoke_agent",
+    "execute_tool",
+    "handoff",
+    "tool",
+    "agent",
+    "task",
+    "workflow",
+    "SERVER",
+    "error",
+    "failure",
+    "ERROR",
+    "block",
+    "TASK_STATE_FAILED",
+    "429",
+    "500",
+    "200",
+    "true",
+    "false",
+    "timeout",
+    "GraphInterrupt",
+    "TOOL",
+    "CHAIN",
+    "tools/call",
+    "SendMessage",
+    "pending_span",
+    "receive",
+    "publish",
+    "orders.(7)-A",
+    "postgresql",
+    "qdrant",
+    "/v1/traces",
+    "/.well-known/agent.json",
+    "http://a.example:8080/x",
+    "tool_call",
+    "",
+];
+
+const NAMES: &[&str] = &[
+    "haystack.component.run",
+    "haystack.agent.step.tool",
+    "executor.process x",
+    "workflow.run",
+    "agent run",
+    "running tool",
+    "autogen send",
+    "connect",
+    "x.workflow",
+    "GET /",
+    "invoke_agent a",
+    "exception",
+    "",
+];
+
+/// Spans that say a few things of all that rules ask for.
+pub(crate) fn spans() -> impl Strategy<Value = Vec<u8>> {
+    let said = (any::<Index>(), any::<Index>(), any::<bool>());
+    let attributes = prop::collection::vec(said, 0..6);
+    let rest = (0..6i32, 0..4i32, prop::option::of(any::<Index>()));
+    (attributes, any::<Index>(), rest).prop_map(|(said, name, (kind, code, event))| {
+        let attributes = said.iter().map(|(slot, value, is_int)| {
+            let (_, keys) = slot.get(ALIASES);
+            let word = *value.get(VALUES);
+            match word.parse() {
+                Ok(number) if *is_int => int(keys[0], number),
+                _ => text(keys[0], word),
+            }
+        });
+        let events = event.map(|event| {
+            let thrown: &&str = event.get(VALUES);
+            Event {
+                name: (*event.get(NAMES)).to_owned(),
+                attributes: vec![text(semconv::EXCEPTION_TYPE, thrown)],
+                ..Event::default()
+            }
+        });
+        let span = Span {
+            trace_id: vec![1; 16],
+            span_id: vec![2; 8],
+            name: (*name.get(NAMES)).to_owned(),
+            kind,
+            attributes: attributes.collect(),
+            events: events.into_iter().collect(),
+            status: Some(Status {
+                code,
+                ..Status::default()
+            }),
+            ..Span::default()
+        };
+        span.encode_to_vec()
+    })
+}
+
+/// What a span says, and the span.
+pub(crate) fn read(span: &[u8]) -> (Facts<'_>, SpanView<'_>) {
+    let bytes = SpanBytes::new(span);
+    let mut facts = Facts::new(bytes);
+    let view = bytes.read(|attribute| facts.note(&TABLE, &attribute));
+    (facts, view)
 }

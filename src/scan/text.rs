@@ -49,6 +49,11 @@ fn without_run_ids(text: &str) -> String {
     out
 }
 
+/// Whether there is a UUID or a run of 32 and more hex digits in a name.
+pub(crate) fn holds_run_id(name: &[u8]) -> bool {
+    (0..name.len()).any(|at| run_id_len(&name[at..]) > 0)
+}
+
 /// The length of the UUID or the hex run at the start; 0 if there is none.
 fn run_id_len(bytes: &[u8]) -> usize {
     let hex = bytes.iter().take_while(|b| b.is_ascii_hexdigit()).count();

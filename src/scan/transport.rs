@@ -6,7 +6,7 @@ use crate::scan::classify::{Class, Named};
 use crate::scan::facts::Facts;
 use crate::scan::kind::Role;
 use crate::scan::peer;
-use crate::scan::text::after;
+use crate::scan::text::{self, after};
 
 /// OTLP's numbers of span kinds.
 pub(crate) const SERVER: u32 = 2;
@@ -142,7 +142,7 @@ fn is_runtime(name: &[u8]) -> bool {
     name.starts_with(b"autogen ") || name.starts_with(b"agent_runtime ")
 }
 
-/// The agent to which an actor runtime's message is addressed, `type.(key)-A`.
+/// The agent or the topic to which an actor runtime's message is addressed, `type.(key)-A`.
 pub(crate) fn addressee<'a>(facts: &Facts<'a>) -> &'a [u8] {
     let destination = facts.text(Slot::Destination);
     let end = destination.windows(2).position(|two| two == b".(");
@@ -156,11 +156,16 @@ fn by_messaging<'a>(facts: &Facts<'a>, span: &SpanView<'a>) -> Class<'a> {
     if span.kind == CONSUMER && destination.ends_with(b")-A") {
         return Class::Node(Role::Step, Named::Addressee);
     }
+    let operation = facts.text(Slot::MessagingOperation);
+    let is_topic = destination.ends_with(b")-T") && matches!(operation, b"send" | b"publish");
+    if is_topic && !text::holds_run_id(addressee(facts)) && !addressee(facts).is_empty() {
+        return Class::Node(Role::Leaf, Named::Topic);
+    }
     let is_actor = destination.ends_with(b")-A") || destination.ends_with(b")-T");
     if is_actor && destination.contains(&b'(') || is_runtime(span.name) {
         return NEUTRAL;
     }
-    let is_sent = match facts.text(Slot::MessagingOperation) {
+    let is_sent = match operation {
         b"create" | b"settle" | b"ack" => return NEUTRAL,
         b"send" | b"publish" => true,
         _ => span.kind == PRODUCER,

@@ -10,6 +10,7 @@
 //! | `sdks` | the official SDKs of Python, JavaScript and Go as clients |
 //! | `prometheus` | a real Prometheus scrapes both endpoints |
 //! | `truth` | the graph of generated traces is the one they were generated from |
+//! | `late` | what is exported never falls, though parents come late and clocks disagree |
 //! | `chain` | the Collector before and behind the daemon; all captures, field by field |
 //! | `selftest` | the comparison notices every kind of difference |
 //!
@@ -32,6 +33,7 @@ mod chain;
 mod client_grpc;
 mod client_http;
 mod graph;
+mod late;
 mod prometheus;
 mod sample;
 mod sdks;

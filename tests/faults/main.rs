@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `bad_input` | what is each kind of bad input answered, and what does it leave behind? `BAD_INPUT.md` is the table |
 //! | `overload` | with three times what it can take: is memory bounded, each refusal retryable, nothing lost or doubled? |
+//! | `memory` | names and traces without end: is memory bounded, what did not fit counted, nothing lost? |
 //! | `downstream` | the next hop comes late, breaks connections, loses answers |
 //! | `life` | signals, deadlines, ports in use |
 //! | `health` | what `agentguard health` says, and how it exits |
@@ -24,5 +25,6 @@ mod bad_input;
 mod downstream;
 mod health;
 mod life;
+mod memory;
 mod overload;
 mod requests;

@@ -1,6 +1,6 @@
 //! Reading a Prometheus text page.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use crate::support::wire;
@@ -56,6 +56,30 @@ impl Scrape {
                 .expect("a number");
             labels.retain(|_, value| !value.is_empty());
             found.push((labels, value));
+        }
+        found
+    }
+
+    /// The samples that must not fall, by series: counters, and histograms with their parts.
+    #[must_use]
+    pub fn counters(&self) -> BTreeMap<&str, f64> {
+        let mut families = BTreeSet::new();
+        let mut found = BTreeMap::new();
+        for line in self.0.lines() {
+            if let Some(family) = line.strip_prefix("# TYPE ") {
+                if let Some((name, "counter" | "histogram")) = family.split_once(' ') {
+                    families.insert(name);
+                }
+                continue;
+            }
+            let name = line.split(['{', ' ']).next().unwrap_or_default();
+            let bare = ["_bucket", "_count", "_sum"]
+                .iter()
+                .find_map(|part| name.strip_suffix(part));
+            if families.contains(name) || bare.is_some_and(|bare| families.contains(bare)) {
+                let (series, value) = line.rsplit_once(' ').expect("a sample");
+                found.insert(series, value.parse().expect("a number"));
+            }
         }
         found
     }

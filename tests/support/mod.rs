@@ -15,6 +15,7 @@
 pub mod capture;
 pub mod compare;
 pub mod daemon;
+pub mod flood;
 pub mod metrics;
 pub mod peers;
 pub mod process;

@@ -55,10 +55,18 @@ impl Process {
     /// Its resident memory in bytes, where the system tells (Linux).
     #[must_use]
     pub fn resident_bytes(&self) -> Option<u64> {
+        self.status("VmRSS:")
+    }
+
+    /// The most that it ever had resident, in bytes, where the system tells (Linux).
+    #[must_use]
+    pub fn peak_bytes(&self) -> Option<u64> {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, key: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
         let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
         Some(kib * 1024)
     }

@@ -121,7 +121,7 @@ fn simple(ty: &str) -> &'static str {
     match ty {
         "bool" => "`true`, `false`",
         "String" => "text",
-        "u16" | "u32" | "u64" | "usize" | "i64" | "f64" => "number",
+        "u16" | "u32" | "u64" | "usize" | "i64" | "f32" | "f64" => "number",
         "Bound" | "Duration" => "duration",
         "ByteSize" => "size",
         "Secret" => "secret",

@@ -71,6 +71,11 @@ pub(super) fn number(key: &str, number: f64) -> KeyValue {
     attribute(key, Value::DoubleValue(number))
 }
 
+/// An attribute that holds or not.
+pub(super) fn flag(key: &str, holds: bool) -> KeyValue {
+    attribute(key, Value::BoolValue(holds))
+}
+
 /// An attribute that is a list of texts.
 pub(super) fn texts<'a>(key: &str, texts: impl Iterator<Item = &'a str>) -> KeyValue {
     let values = texts.map(|text| any(Value::StringValue(text.to_owned())));

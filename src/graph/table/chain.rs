@@ -6,6 +6,26 @@ use crate::graph::entry::{NONE, Slot};
 use crate::graph::table::{Links, SpanTable};
 
 impl SpanTable {
+    /// All spans that have come.
+    pub(crate) fn present(&self) -> Vec<Slot> {
+        let mut found = Vec::new();
+        for list in &self.lists {
+            let mut trace = list.oldest;
+            while trace != NONE {
+                let mut slot = self.trace(trace).first;
+                while slot != NONE {
+                    let links = self.links(slot);
+                    if links.is_present {
+                        found.push(slot);
+                    }
+                    slot = links.next_in_trace;
+                }
+                trace = self.trace(trace).newer;
+            }
+        }
+        found
+    }
+
     /// Moves the first entry of a trace's chain to its end, for those who walk it in turns.
     pub(crate) fn rotate(&mut self, trace: Slot) {
         let first = self.trace(trace).first;

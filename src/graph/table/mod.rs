@@ -28,13 +28,14 @@ mod shelves;
 
 pub(crate) use shelves::Shelf;
 
-use crate::base::{SpanId, TraceId};
+use crate::base::{NodeId, SpanId, TraceId};
+use crate::graph::beside::Signs;
 use crate::graph::entry::{Entry, NONE, Slot};
 use crate::graph::index::Index;
 use crate::graph::table::calls::Calls;
 use crate::graph::table::shelves::{EMPTY, List};
 use crate::graph::walk::Closing;
-use crate::scan::{Sighting, hash};
+use crate::scan::{NO_NODE, Sighting, hash};
 use std::hint::black_box;
 
 /// A trace's chain and where it stands in the lists.
@@ -54,6 +55,10 @@ pub(crate) struct Trace {
     pub(crate) has_handoffs: bool,
     /// Some of its spans may tell of the same as others beside them.
     pub(crate) has_twins: bool,
+    /// What else in it asks for a look.
+    pub(crate) signs: Signs,
+    /// The service of its first agent.
+    pub(crate) home: NodeId,
     /// The instrumentation that told of its first model or agent.
     pub(crate) scope: Option<u32>,
     /// Its turns are to be looked at again.
@@ -83,8 +88,6 @@ pub(crate) struct Links {
     pub(crate) is_present: bool,
     /// A placeholder that is not waited for any more.
     pub(crate) is_given_up: bool,
-    /// It is noted to be counted when the tick asks.
-    pub(crate) is_deferred: bool,
     /// Other spans tell of its call.
     pub(crate) has_call: bool,
 }
@@ -167,6 +170,11 @@ impl SpanTable {
         &self.entries[slot as usize]
     }
 
+    /// What a span said, if it has come.
+    pub(crate) fn come(&self, slot: Slot) -> Option<&Entry> {
+        self.links(slot).is_present.then(|| self.entry(slot))
+    }
+
     pub(crate) fn entry_mut(&mut self, slot: Slot) -> &mut Entry {
         &mut self.entries[slot as usize]
     }
@@ -229,6 +237,8 @@ impl SpanTable {
             has_root: false,
             has_handoffs: false,
             has_twins: false,
+            signs: Signs::default(),
+            home: NO_NODE,
             scope: None,
             is_stirred: false,
             last: 0,
@@ -271,7 +281,6 @@ impl SpanTable {
             next_in_trace: NONE,
             is_present: false,
             is_given_up: false,
-            is_deferred: false,
             has_call: false,
         };
         let slot = place(&mut self.links, &mut self.free, links);
@@ -379,9 +388,7 @@ impl SpanTable {
         if self.links(slot).has_call {
             self.calls.forget(slot);
         }
-        let links = self.links_mut(slot);
-        links.is_present = false;
-        links.is_deferred = false;
+        self.links_mut(slot).is_present = false;
         self.free.push(slot);
     }
 

@@ -17,7 +17,7 @@ pub(crate) enum Shelf {
 /// Traces in order of their last span.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct List {
-    oldest: Slot,
+    pub(super) oldest: Slot,
     newest: Slot,
 }
 

@@ -1,5 +1,6 @@
 //! Shards fed by hand.
 
+mod joins;
 mod orders;
 mod vectors;
 mod walks;

@@ -108,7 +108,7 @@ fn build_processes(scene: &Scene, spans: &[(u64, u8, u8, u8, bool)]) -> Vec<Sigh
 }
 
 /// Everything that is counted and does not depend on who came first.
-fn sums(scene: &mut Scene) -> BTreeMap<String, Vec<i64>> {
+pub(super) fn sums(scene: &mut Scene) -> BTreeMap<String, Vec<i64>> {
     scene.shard.flush();
     scene.shard.check();
     let changes = scene.shard.take_changes();

@@ -1,7 +1,7 @@
 //! The cases of the span conventions, as data: spans in, the graph out, whatever the order of arrival.
 //!
 //! A case has `res` (defaults for every span), `spans` (id, p parent, k kind, n name, at attributes, st status, svc and ns
-//! of the resource, scope, t trace, links, start and end) and what is expected, complete: nodes by id, and edges as
+//! of the resource, scope, t trace, links, events, start and end) and what is expected, complete: nodes by id, and edges as
 //! `FROM -KIND-> TO xCALLS [errFAILURES]`.
 
 use crate::graph::{EdgeRow, GraphSnapshot};
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::span::Link;
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message;
 use serde_json::Value;
@@ -43,6 +43,16 @@ fn attributes(map: &Value) -> Vec<KeyValue> {
     };
     map.as_object()
         .map_or(Vec::new(), |map| map.iter().map(one).collect())
+}
+
+fn events(list: &Value) -> Vec<Event> {
+    let list = list.as_array().into_iter().flatten();
+    list.map(|event| Event {
+        name: word(event, "n").to_owned(),
+        attributes: attributes(&event["at"]),
+        ..Event::default()
+    })
+    .collect()
 }
 
 /// One span with its resource and its scope.
@@ -96,6 +106,7 @@ fn group(defaults: &Value, span: &Value) -> ResourceSpans {
                 ..Link::default()
             })
             .collect(),
+        events: events(&span["events"]),
         status: Some(Status {
             code,
             ..Status::default()

@@ -132,7 +132,8 @@ impl Shard {
             return step.act;
         };
         let is_wrapper = match entry.counted {
-            Counted::Nothing => !entry.is_twin,
+            // each step of a turn does its own share of it
+            Counted::Nothing => !entry.is_twin && !entry.seen.flags.has(Flags::TURN),
             Counted::Alias(_) => true,
             Counted::Call(_) => false,
         };
@@ -160,10 +161,15 @@ impl Shard {
         let node = match seen.role {
             Role::Actor if entry.is_served_tool() || entry.is_default_wrapper() => NO_NODE,
             Role::Actor | Role::McpServer => seen.node,
-            Role::Step if entry.is_agent() => seen.node,
+            Role::Step if seen.flags.has(Flags::TURN) => entry.turn.node,
+            Role::Step if entry.is_agent() || seen.flags.has(Flags::MESSAGED) => seen.node,
             Role::McpClient if !entry.is_carried_by(Role::McpClient, slot, &at) => seen.node,
             Role::Consumer => seen.service,
-            Role::TransportServer if !entry.is_inside() && !entry.is_doorway(&at) => seen.service,
+            Role::TransportServer
+                if !entry.is_inside() && !entry.is_doorway(&at) && !entry.is_door =>
+            {
+                seen.service
+            }
             Role::Neutral | Role::Step if seen.is_root() && !is_counted => seen.service,
             _ => NO_NODE,
         };

@@ -2,7 +2,8 @@
 
 use super::captured;
 use super::generate::{damage, damages, requests};
-use crate::otlp::{Attributes, RequestView, Signal, SpanView, ValueView};
+use crate::otlp::wire::Fields;
+use crate::otlp::{Attributes, RequestView, Signal, SpanBytes, SpanView, ValueView};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{
@@ -195,12 +196,55 @@ fn captures_are_seen_as_they_decode() {
         .for_each(|bytes| view_equals_decoded(bytes));
 }
 
+/// The bodies of the length-delimited fields of this number.
+fn bodies(message: &[u8], number: u32) -> impl Iterator<Item = &[u8]> {
+    let mut fields = Fields::new(message);
+    std::iter::from_fn(move || fields.next_len(number))
+}
+
+/// Reading a span with its attributes on the way is reading it, then its attributes.
+fn read_equals_viewed(request: &[u8]) {
+    let scopes = bodies(request, 1).flat_map(|group| bodies(group, 2));
+    for body in scopes.flat_map(|scope| bodies(scope, 2)) {
+        let bytes = SpanBytes::new(body);
+        let mut passed = Vec::new();
+        let read = bytes.read(|attribute| passed.push(attribute));
+        let viewed = bytes.view();
+        assert_eq!(format!("{read:?}"), format!("{viewed:?}"));
+        let expected: Vec<_> = viewed.attributes().collect();
+        assert_eq!(passed.len(), expected.len());
+        for (passed, expected) in passed.iter().zip(&expected) {
+            assert_eq!(passed.body.as_ptr_range(), expected.body.as_ptr_range());
+            assert_eq!(passed.key, expected.key);
+            let value = passed.value();
+            match value {
+                ValueView::Str(text) => {
+                    assert_eq!(passed.text(), Some(text));
+                    assert_eq!(bytes.part(bytes.offset_of(text), text.len()), text);
+                }
+                _ => assert_eq!(passed.text(), None),
+            }
+            if let Some(quick) = passed.quick_int() {
+                assert!(matches!(value, ValueView::Int(int) if int == quick));
+            }
+        }
+    }
+}
+
+#[test]
+fn captures_are_read_as_they_are_seen() {
+    captured()
+        .iter()
+        .for_each(|bytes| read_equals_viewed(bytes));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(700))]
 
     #[test]
     fn any_request_is_seen_as_it_decodes(bytes in requests(Signal::Traces)) {
         view_equals_decoded(&bytes);
+        read_equals_viewed(&bytes);
     }
 
     #[test]
@@ -209,6 +253,7 @@ proptest! {
         damages in damages(),
     ) {
         damage(&mut bytes, &damages);
+        read_equals_viewed(&bytes);
         for group in RequestView::new(&bytes).resource_groups() {
             let _ = (group.schema_url(), group.attributes().count());
             for scope in group.scope_groups() {

@@ -12,9 +12,11 @@ use std::time::Duration;
 struct Entry {
     /// When it came.
     since: Nanos,
-    /// When it was there for the last time.
-    last: Nanos,
+    /// When it was found to be gone.
+    gone: Option<Nanos>,
     was_told: bool,
+    /// The look in which it was seen for the last time.
+    look: u64,
 }
 
 /// Things by their key.
@@ -22,10 +24,9 @@ pub(super) struct Known<K> {
     /// How long a thing must be there to be news.
     hold: Duration,
     entries: HashMap<K, Entry>,
-    /// Things seen since the last end, and how many of those wait to be news.
-    present: usize,
+    look: u64,
+    /// Things seen in this look that wait to be news.
     waiting: usize,
-    waited: usize,
 }
 
 impl<K: Copy + Eq + Hash> Known<K> {
@@ -34,21 +35,31 @@ impl<K: Copy + Eq + Hash> Known<K> {
         Known {
             hold,
             entries: HashMap::new(),
-            present: 0,
+            look: 0,
             waiting: 0,
-            waited: 0,
         }
     }
 
-    /// Sees a thing, once between two ends; says whether it is to be told now, which it then was.
+    /// Begins a look at everything that is there.
+    pub(super) fn begin(&mut self) {
+        self.look += 1;
+        self.waiting = 0;
+    }
+
+    /// Sees a thing, once a look; says whether it is to be told now, which it then was.
     pub(super) fn is_news(&mut self, key: K, now: Nanos) -> bool {
-        let entry = self.entries.entry(key).or_insert(Entry {
+        let new = Entry {
             since: now,
-            last: now,
+            gone: None,
             was_told: false,
-        });
-        self.present += 1;
-        entry.last = now;
+            look: self.look,
+        };
+        let entry = self.entries.entry(key).or_insert(new);
+        if entry.gone.is_some_and(|gone| now.since(gone) >= FORGET) {
+            *entry = new;
+        }
+        entry.gone = None;
+        entry.look = self.look;
         if entry.was_told {
             return false;
         }
@@ -63,24 +74,26 @@ impl<K: Copy + Eq + Hash> Known<K> {
             && !entry.was_told
         {
             entry.was_told = true;
-            self.waiting -= 1;
+            self.waiting = self.waiting.saturating_sub(1);
         }
     }
 
     /// Everything that is there was seen: forgets what is gone, at once if it was not told.
     pub(super) fn end(&mut self, now: Nanos) {
-        if self.present < self.entries.len() {
-            self.entries.retain(|_, entry| {
-                entry.last == now || entry.was_told && now.since(entry.last) < FORGET
-            });
-        }
-        self.present = 0;
-        self.waited = std::mem::take(&mut self.waiting);
+        let look = self.look;
+        self.entries.retain(|_, entry| {
+            let is_there = entry.look == look;
+            let gone = *entry.gone.get_or_insert(now);
+            if is_there {
+                entry.gone = None;
+            }
+            is_there || entry.was_told && now.since(gone) < FORGET
+        });
     }
 
     /// Whether something is there that becomes news if it stays.
     pub(super) fn waits(&self) -> bool {
-        self.waited > 0
+        self.waiting > 0
     }
 }
 
@@ -93,6 +106,7 @@ mod tests {
     /// Looks at such things at such a second.
     fn look(known: &mut Known<u8>, second: u64, things: &[u8]) -> Vec<u8> {
         let now = Nanos(second * 1_000_000_000);
+        known.begin();
         let news = things.iter().copied();
         let news = news.filter(|thing| known.is_news(*thing, now)).collect();
         known.end(now);
@@ -103,12 +117,13 @@ mod tests {
     fn a_thing_is_told_once_and_again_after_it_was_gone_for_long() {
         let mut known = Known::new(Duration::ZERO);
         assert_eq!(look(&mut known, 1, &[1, 2]), [1, 2]);
-        assert_eq!(look(&mut known, 2, &[1]), NONE);
-        assert_eq!(look(&mut known, 600, &[1, 2]), NONE, "gone for 599 s");
-        assert_eq!(look(&mut known, 1_199, &[1]), NONE);
-        assert_eq!(look(&mut known, 1_200, &[1]), NONE, "2 is forgotten");
-        assert_eq!(known.entries.len(), 1);
-        assert_eq!(look(&mut known, 1_201, &[1, 2]), [2]);
+        assert_eq!(look(&mut known, 5_000, &[1]), NONE);
+        assert_eq!(look(&mut known, 5_599, &[1, 2]), NONE, "gone for 599 s");
+        assert_eq!(look(&mut known, 6_000, &[1]), NONE);
+        assert_eq!(look(&mut known, 6_600, &[1, 2]), [2], "gone for 600 s");
+        assert_eq!(look(&mut known, 6_601, &[1]), NONE);
+        assert_eq!(look(&mut known, 7_201, &[1]), NONE);
+        assert_eq!(known.entries.len(), 1, "2 is forgotten");
     }
 
     #[test]

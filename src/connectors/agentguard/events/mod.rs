@@ -19,9 +19,9 @@ mod record;
 mod tests;
 
 use super::config::EventsConfig;
-use crate::analysis::Cycle;
+use crate::analysis::{Cycle, NodeRisk};
 use crate::base::{Nanos, NodeId};
-use crate::graph::{EdgeKey, EdgeRow, GraphSnapshot, NodeRow, OVERFLOW};
+use crate::graph::{EdgeKey, EdgeRow, GraphSnapshot, NodeRow, OVERFLOW, Row};
 use crate::guard::{Snapshot, StreamTime};
 use crate::otlp::semconv;
 use allowance::Allowance;
@@ -83,6 +83,14 @@ pub(super) struct News {
     pub(super) suppressed: [u64; EventKind::COUNT],
 }
 
+/// What is to be told.
+enum Found<'s> {
+    Node(&'s NodeRow),
+    Edge(&'s NodeRow, &'s EdgeRow, &'s NodeRow),
+    Spof(&'s NodeRow, &'s NodeRisk),
+    Cycle(Vec<&'s NodeRow>),
+}
+
 /// What was told before, and how much may be told now.
 pub(super) struct Discovery {
     nodes: Known<NodeId>,
@@ -90,6 +98,9 @@ pub(super) struct Discovery {
     spofs: Known<NodeId>,
     /// Members of cycles.
     looping: Known<NodeId>,
+    /// The structure that was looked at, and the rows of its edges without a settled call.
+    structure: Option<u64>,
+    unsettled: Vec<Row>,
     time: StreamTime,
     allowances: [Allowance; EventKind::COUNT],
 }
@@ -102,6 +113,8 @@ impl Discovery {
             edges: Known::new(Duration::ZERO),
             spofs: Known::new(HOLD),
             looping: Known::new(HOLD),
+            structure: None,
+            unsettled: Vec::new(),
             time: StreamTime::default(),
             allowances: [(); EventKind::COUNT].map(|()| Allowance::new(config)),
         }
@@ -112,9 +125,101 @@ impl Discovery {
         self.spofs.waits() || self.looping.waits()
     }
 
-    /// Looks at the graph; `now` is the clock's. Costs what the graph is large.
+    /// Looks at the graph; `now` is the clock's. Costs what the graph is large if its structure is another than at the last
+    /// look, else the number of its nodes.
     pub(super) fn observe(&mut self, snapshot: &Snapshot, now: Nanos) -> News {
         let graph = &snapshot.graph;
+        let mut found = Vec::new();
+        if self.structure.replace(graph.structure_version()) == Some(graph.structure_version()) {
+            let unsettled = std::mem::take(&mut self.unsettled);
+            self.see_edges(graph, unsettled.into_iter(), now, &mut found);
+        } else {
+            self.nodes.begin();
+            self.edges.begin();
+            for node in graph.nodes() {
+                if !is_overflow(node) && self.nodes.is_news(node.record.node, now) {
+                    found.push(Found::Node(node));
+                }
+            }
+            self.unsettled.clear();
+            let all = 0..Row::try_from(graph.edges().len()).unwrap_or(Row::MAX);
+            self.see_edges(graph, all, now, &mut found);
+            self.nodes.end(now);
+            self.edges.end(now);
+        }
+        self.spofs.begin();
+        self.looping.begin();
+        for (node, risk) in graph.nodes().iter().zip(snapshot.analysis.nodes()) {
+            if risk.is_spof && !is_overflow(node) && self.spofs.is_news(node.record.node, now) {
+                found.push(Found::Spof(node, risk));
+            }
+        }
+        for cycle in snapshot.analysis.cycles() {
+            self.see_cycle(graph, cycle, now, &mut found);
+        }
+        self.spofs.end(now);
+        self.looping.end(now);
+        self.tell(graph, &found, now)
+    }
+
+    /// Sees edges by their rows. One that is drawn for now may turn out to be another, and waits.
+    fn see_edges<'s>(
+        &mut self,
+        graph: &'s GraphSnapshot,
+        rows: impl Iterator<Item = Row>,
+        now: Nanos,
+        found: &mut Vec<Found<'s>>,
+    ) {
+        for row in rows {
+            let Some(edge) = graph.edge_at(row) else {
+                continue;
+            };
+            let key = EdgeKey {
+                from: edge.from,
+                to: edge.to,
+                kind: edge.kind,
+            };
+            if edge.counts.calls <= 0 {
+                self.unsettled.push(row);
+            } else if self.edges.is_news(key, now)
+                && let (Some(from), Some(to)) = (graph.node(edge.from), graph.node(edge.to))
+                && !is_overflow(from)
+                && !is_overflow(to)
+            {
+                found.push(Found::Edge(from, edge, to));
+            }
+        }
+    }
+
+    /// A cycle is news when a node stands in it that stood in none: one that grows is told again, one that falls apart is
+    /// not.
+    fn see_cycle<'s>(
+        &mut self,
+        graph: &'s GraphSnapshot,
+        cycle: &Cycle,
+        now: Nanos,
+        found: &mut Vec<Found<'s>>,
+    ) {
+        let rows = cycle.rows.iter();
+        let nodes: Vec<&NodeRow> = rows.filter_map(|row| graph.node_at(*row)).collect();
+        let mut is_news = false;
+        for node in &nodes {
+            is_news |= self.looping.is_news(node.record.node, now);
+        }
+        if is_news {
+            for node in &nodes {
+                self.looping.tell(node.record.node);
+            }
+            found.push(Found::Cycle(nodes));
+        }
+    }
+
+    /// Makes records of what was found, as far as is allowed.
+    fn tell(&mut self, graph: &GraphSnapshot, found: &[Found<'_>], now: Nanos) -> News {
+        let mut news = News::default();
+        if found.is_empty() {
+            return news;
+        }
         for node in graph.nodes() {
             self.time.observe(node.counts.last_seen, now);
         }
@@ -122,90 +227,27 @@ impl Discovery {
             happened: self.time.at(now),
             observed: now,
         };
-        let mut news = News::default();
-        for node in graph.nodes().iter().filter(|node| !is_overflow(node)) {
-            if self.nodes.is_news(node.record.node, now) {
-                self.tell(EventKind::NodeDiscovered, now, &mut news, || {
-                    record::node_discovered(node, when)
-                });
-            }
+        for found in found {
+            let kind = match found {
+                Found::Node(_) => EventKind::NodeDiscovered,
+                Found::Edge(..) => EventKind::EdgeDiscovered,
+                Found::Spof(..) => EventKind::SpofDetected,
+                Found::Cycle(_) => EventKind::CycleDetected,
+            };
+            let Some(suppressed) = self.allowances[kind as usize].take(now) else {
+                news.suppressed[kind as usize] += 1;
+                continue;
+            };
+            let mut record = match found {
+                Found::Node(node) => record::node_discovered(node, when),
+                Found::Edge(from, edge, to) => record::edge_discovered(from, to, edge, when),
+                Found::Spof(node, risk) => record::spof_detected(node, risk, when),
+                Found::Cycle(nodes) => record::cycle_detected(nodes, when),
+            };
+            record::name(&mut record, kind, suppressed);
+            news.events.push(Event { kind, record });
         }
-        for edge in graph.edges() {
-            self.see_edge(graph, edge, when, &mut news);
-        }
-        self.see_spofs(snapshot, when, &mut news);
-        for cycle in snapshot.analysis.cycles() {
-            self.see_cycle(graph, cycle, when, &mut news);
-        }
-        self.nodes.end(now);
-        self.edges.end(now);
-        self.spofs.end(now);
-        self.looping.end(now);
         news
-    }
-
-    fn see_edge(&mut self, graph: &GraphSnapshot, edge: &EdgeRow, when: When, news: &mut News) {
-        let (Some(from), Some(to)) = (graph.node(edge.from), graph.node(edge.to)) else {
-            return;
-        };
-        // one that is drawn for now may turn out to be another
-        let is_settled = edge.counts.calls > 0 && !is_overflow(from) && !is_overflow(to);
-        let key = EdgeKey {
-            from: edge.from,
-            to: edge.to,
-            kind: edge.kind,
-        };
-        if is_settled && self.edges.is_news(key, when.observed) {
-            self.tell(EventKind::EdgeDiscovered, when.observed, news, || {
-                record::edge_discovered(from, to, edge, when)
-            });
-        }
-    }
-
-    fn see_spofs(&mut self, snapshot: &Snapshot, when: When, news: &mut News) {
-        let rows = snapshot.graph.nodes().iter();
-        for (node, risk) in rows.zip(snapshot.analysis.nodes().iter()) {
-            if risk.is_spof && self.spofs.is_news(node.record.node, when.observed) {
-                self.tell(EventKind::SpofDetected, when.observed, news, || {
-                    record::spof_detected(node, risk, when)
-                });
-            }
-        }
-    }
-
-    /// A cycle is news when a node stands in it that stood in none: one that grows is told again, one that falls apart is
-    /// not.
-    fn see_cycle(&mut self, graph: &GraphSnapshot, cycle: &Cycle, when: When, news: &mut News) {
-        let rows = cycle.rows.iter();
-        let nodes: Vec<&NodeRow> = rows.filter_map(|row| graph.node_at(*row)).collect();
-        let mut is_news = false;
-        for node in &nodes {
-            is_news |= self.looping.is_news(node.record.node, when.observed);
-        }
-        if is_news {
-            for node in &nodes {
-                self.looping.tell(node.record.node);
-            }
-            self.tell(EventKind::CycleDetected, when.observed, news, || {
-                record::cycle_detected(&nodes, when)
-            });
-        }
-    }
-
-    fn tell(
-        &mut self,
-        kind: EventKind,
-        now: Nanos,
-        news: &mut News,
-        record: impl FnOnce() -> LogRecord,
-    ) {
-        let Some(suppressed) = self.allowances[kind as usize].take(now) else {
-            news.suppressed[kind as usize] += 1;
-            return;
-        };
-        let mut record = record();
-        record::name(&mut record, kind, suppressed);
-        news.events.push(Event { kind, record });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Events as log records: a sentence for people, attributes for filters, a trace that shows it.
 
-use super::super::identity::{any, number, text, texts, whole};
+use super::super::identity::{any, flag, number, text, texts, whole};
 use super::EventKind;
 use crate::analysis::NodeRisk;
 use crate::base::{Nanos, TraceId};
@@ -71,13 +71,19 @@ pub(super) fn edge_discovered(
 pub(super) fn spof_detected(node: &NodeRow, risk: &NodeRisk, when: When) -> LogRecord {
     let share = f64::from(risk.spof_share);
     let sentence = format!(
-        "{} is a single point of failure: {} of the traffic that comes in fails with it",
+        "{} is a single point of failure: {} of the traffic that comes in fails with it{}",
         subject(node),
-        percent(share)
+        percent(share),
+        if risk.is_proven {
+            ", as was seen"
+        } else {
+            "; nobody was yet seen to do without it"
+        },
     );
     let mut attributes = about(node);
     attributes.extend([
         number(semconv::AGENTGUARD_SPOF_SHARE, share),
+        flag(semconv::AGENTGUARD_SPOF_PROVEN, risk.is_proven),
         whole(
             semconv::AGENTGUARD_DEPENDENTS_DIRECT,
             risk.blast.direct.into(),

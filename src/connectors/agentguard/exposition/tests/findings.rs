@@ -36,16 +36,16 @@ fn risk(row: Row) -> NodeRisk {
         score: step,
         terms: [0.5; Term::COUNT],
         is_spof: step > 2.0,
+        is_proven: step > 3.0,
         spof_share: step / 8.0,
         blast: Blast {
             direct: row,
             transitive: row + 1,
+            failing: row,
             share: 0.25,
-            ..Blast::default()
         },
         entry_share: if row == 0 { 0.75 } else { 0.0 },
         cycle: u32::MAX,
-        ..NodeRisk::default()
     }
 }
 

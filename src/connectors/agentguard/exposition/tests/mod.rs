@@ -549,10 +549,11 @@ proptest! {
             for _ in 0..2 {
                 let now = scene.samples();
                 for (series, showed) in &before {
-                    let is_gauge = [PROVISIONAL.name, "agentguard_node_info"]
+                    let family = series.split('{').next().unwrap_or(series);
+                    let is_counter = ["_total", "_count", "_sum", "_bucket"]
                         .iter()
-                        .any(|name| series.starts_with(name));
-                    if !is_gauge {
+                        .any(|end| family.ends_with(end));
+                    if is_counter {
                         let shows = now.get(series);
                         prop_assert!(shows.is_some_and(|shows| shows >= showed), "{series}: {showed} {shows:?}");
                     }
