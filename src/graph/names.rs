@@ -135,7 +135,7 @@ impl Shard {
         slots.retain(|(slot, span)| self.table.holds(*slot, *span));
         for (slot, _) in &slots {
             // what was read of these depends on the name
-            self.reopen(self.table.entry(*slot).trace);
+            self.reopen(self.table.links(*slot).trace);
         }
         if !self.names.learn(service, agent) {
             return;
@@ -145,7 +145,7 @@ impl Shard {
                 self.reread(slot, |entry| entry.is_named = true);
                 self.promoted(slot);
             } else {
-                let trace = self.table.entry(slot).trace;
+                let trace = self.table.links(slot).trace;
                 self.stir(trace);
                 self.line_up(trace);
             }
@@ -166,7 +166,7 @@ impl Shard {
 
     /// A step that is an agent may tell of the same as one beside it (E-45).
     fn promoted(&mut self, slot: Slot) {
-        let trace = self.table.entry(slot).trace;
+        let trace = self.table.links(slot).trace;
         self.table.trace_mut(trace).has_twins = true;
         self.stir(trace);
     }
