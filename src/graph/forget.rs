@@ -9,7 +9,8 @@
 //! **Invariant.** A number that is not in the answer occurs nowhere in the shard, nor can it come back but by a sighting.
 
 use crate::base::NodeId;
-use crate::graph::entry::{Counted, Entry, NONE};
+use crate::graph::counting::Counted;
+use crate::graph::entry::{Entry, NONE};
 use crate::graph::ledger::{Alias, EdgeSlot};
 use crate::graph::numbers::{Bits, Numbers};
 use crate::graph::shard::Shard;
