@@ -104,7 +104,8 @@ fn system(nodes: usize) -> (Arc<Structure>, Weights) {
             });
             let edge = links.len();
             if place == 4 && row % 10 == 0 && links[edge - 2].to != links[edge - 1].to {
-                weights.edges[edge - 2].trials.survived = 3;
+                let trials = &mut weights.edges[edge - 2].trials;
+                (trials.failed, trials.survived, trials.succeeded) = (3, 3, 100);
                 weights.follows.push(Follow {
                     first: edge as u32 - 2,
                     then: edge as u32 - 1,

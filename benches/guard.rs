@@ -1,5 +1,9 @@
 //! What the guard costs per span: scanning, scanning and enriching, pairing, and a tick.
 //!
+//! `shard` is what a shard's thread does all day: requests from a recording (`SHARD_CORPUS`, a file of `otlpbench`, or a
+//! made one in which traces of many services interleave), with new ids in every loop, into a table that is full, and a
+//! hand-over now and then. Its time is the thread's own, so that a busy machine does not show.
+//!
 //! The input is requests of 512 spans: traces of an agent with model calls, tools and plain spans between, as an agent
 //! program sends them, children before parents. Read the result as spans per second (`thrpt`). Ids are new in every
 //! request, so that pairing meets no duplicates; names repeat, as they do.
@@ -21,7 +25,9 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message;
+use rustix::time::ClockId;
 use std::hint::black_box;
+use std::time::Duration;
 
 const SPANS: u64 = 512;
 const SPANS_PER_TRACE: u64 = 16;
@@ -107,6 +113,10 @@ fn request(number: u64, failing: u64) -> Bytes {
                 .map(move |place| span(trace, place, failing))
         })
         .collect();
+    encoded(spans)
+}
+
+fn encoded(spans: Vec<Span>) -> Bytes {
     let request = ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
             resource: Some(Resource {
@@ -201,5 +211,97 @@ fn pair(criterion: &mut Criterion, name: &str, settings: GuardSettings, failing:
     group.finish();
 }
 
-criterion_group!(benches, ingest, shard);
+/// Requests between two hand-overs.
+const REQUESTS_PER_TICK: u64 = 256;
+
+/// How long this thread has run.
+fn on_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).expect("not before its start")
+}
+
+/// The requests of a recording.
+fn recorded(file: &[u8]) -> Vec<Bytes> {
+    let mut rest = file;
+    let mut requests = Vec::new();
+    while let Some((head, after)) = rest.split_first_chunk::<12>() {
+        let len = u32::from_le_bytes([head[8], head[9], head[10], head[11]]) as usize;
+        let (request, after) = after.split_at(len);
+        requests.push(Bytes::copy_from_slice(request));
+        rest = after;
+    }
+    requests
+}
+
+/// Requests in which each trace's spans come in four parts, forty requests in flight, parents last.
+fn interleaved() -> Vec<Bytes> {
+    let spans: Vec<Span> = (0..400 * SPANS / SPANS_PER_TRACE)
+        .flat_map(|trace| {
+            (0..SPANS_PER_TRACE)
+                .rev()
+                .map(move |place| span(trace, place, 0))
+        })
+        .collect();
+    let mut order: Vec<usize> = (0..spans.len()).collect();
+    order.sort_by_key(|at| {
+        let part = at % SPANS_PER_TRACE as usize / 4;
+        let trace = at / SPANS_PER_TRACE as usize;
+        trace + part * 10 * (SPANS / SPANS_PER_TRACE) as usize
+    });
+    let of = |at: &[usize]| encoded(at.iter().map(|at| spans[*at].clone()).collect());
+    order.chunks(SPANS as usize).map(of).collect()
+}
+
+/// Sightings whose ids nobody has seen.
+fn renewed(sightings: &[Sighting], turn: u64) -> Vec<Sighting> {
+    let renew = |sighting: &Sighting| {
+        let mut sighting = *sighting;
+        let id = u128::from_le_bytes(sighting.trace.0) ^ u128::from(turn).wrapping_mul(SPREAD);
+        sighting.trace.0 = id.to_le_bytes();
+        sighting
+    };
+    sightings.iter().map(renew).collect()
+}
+
+/// An odd number with bits well spread.
+const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+
+fn steady(criterion: &mut Criterion) {
+    let guard = Guard::new(GuardSettings::default());
+    let mut worker = guard.worker();
+    let file = std::env::var_os("SHARD_CORPUS").map(std::fs::read);
+    let requests = file.map_or_else(interleaved, |file| recorded(&file.expect("a corpus")));
+    let requests: Vec<Vec<Sighting>> = requests
+        .iter()
+        .map(|request| guard.ingest(&mut worker, request, 512).expect("valid"))
+        .map(|ingested| ingested.sightings.concat())
+        .collect();
+    let spans: usize = requests.iter().map(Vec::len).sum();
+    let mut settler = guard.settler();
+    let now = Nanos(1_900_000_000_000_000_000);
+    let mut turn = 0;
+    let mut settle_one = || {
+        let number = turn % requests.len() as u64;
+        let request = renewed(&requests[number as usize], 1 + turn / requests.len() as u64);
+        turn += 1;
+        let before = on_cpu();
+        settler.settle(&request, now);
+        if turn.is_multiple_of(REQUESTS_PER_TICK) {
+            black_box(settler.collect(now));
+        }
+        on_cpu() - before
+    };
+    // until the table is full
+    for _ in 0..2 * GuardSettings::default().shard.spans / (spans / requests.len()) {
+        settle_one();
+    }
+    let mut group = criterion.benchmark_group("guard");
+    group.throughput(Throughput::Elements((spans / requests.len()) as u64));
+    group.bench_function("shard", |bencher| {
+        bencher.iter_custom(|turns| (0..turns).map(|_| settle_one()).sum());
+    });
+    group.finish();
+}
+
+criterion_group!(benches, ingest, shard, steady);
 criterion_main!(benches);

@@ -19,7 +19,7 @@
 
 use crate::analysis::bounds;
 use crate::analysis::structure::{EdgeRow, Structure};
-use crate::analysis::weights::{EdgeWeights, Follow, Tally, Weights, share};
+use crate::analysis::weights::{Follow, Tally, Weights, share};
 use crate::graph::{Followed, Trials};
 use crate::scan::NodeKind;
 use std::collections::HashMap;
@@ -118,6 +118,8 @@ pub(super) struct Learned {
     teachers: Vec<(EdgeRow, NodeKind)>,
     /// By kind of callee.
     priors: [f64; NodeKind::ALL.len()],
+    /// Edges whose failed calls were followed by a handler, and how often the caller fell all the same.
+    handled: HashMap<EdgeRow, i64>,
     /// By edge: whether it is what the caller turns to, and whether the caller has something to turn to.
     is_fallback: Vec<bool>,
     has_fallback: Vec<bool>,
@@ -136,6 +138,7 @@ impl Learned {
             evidence: vec![Evidence::default(); edges],
             teachers: Vec::new(),
             priors: [PRIOR; NodeKind::ALL.len()],
+            handled: HashMap::new(),
             is_fallback: vec![false; edges],
             has_fallback: vec![false; edges],
         };
@@ -154,6 +157,16 @@ impl Learned {
         weights: &Weights,
         edges: impl Iterator<Item = EdgeRow> + Clone,
     ) -> Vec<EdgeRow> {
+        let handled = handled(structure, weights);
+        let before = std::mem::replace(&mut self.handled, handled);
+        // those in hand, and those of which handlers say something else than before
+        let others = before.keys().chain(self.handled.keys()).copied();
+        let mut others: Vec<EdgeRow> = others
+            .filter(|edge| before.get(edge) != self.handled.get(edge))
+            .collect();
+        others.sort_unstable();
+        others.dedup();
+        let edges = edges.chain(others);
         let mut has_learned = false;
         for edge in edges.clone() {
             has_learned |= self.read(structure, weights, edge);
@@ -178,14 +191,17 @@ impl Learned {
         let (Some(link), Some(figures)) = (structure.edges().get(at), weights.edges.get(at)) else {
             return false;
         };
-        let caller = weights.nodes.get(link.from as usize);
-        let caller = caller.map_or_else(Tally::default, |node| node.tally);
         let count = |n: i64| u32::try_from(n.max(0)).unwrap_or(u32::MAX);
-        let (fell, survived) = (count(figures.trials.fell), count(figures.trials.survived));
-        let says = if is_handler(figures, caller) {
+        let after_handlers = self.handled.get(&edge).copied().unwrap_or_default();
+        let trials = Trials {
+            fell: figures.trials.fell + after_handlers,
+            ..figures.trials
+        };
+        let (fell, survived) = (count(trials.fell), count(trials.survived));
+        let says = if is_handler(structure, weights, edge) {
             Some(f64::NEG_INFINITY)
         } else if link.depender() == link.from && (fell, survived) != (0, 0) {
-            Some(log_likelihood(&figures.trials, figures.tally))
+            Some(log_likelihood(&trials, figures.tally))
         } else {
             None
         };
@@ -274,10 +290,27 @@ impl Learned {
 }
 
 /// Called because something failed.
-fn is_handler(edge: &EdgeWeights, caller: Tally) -> bool {
-    edge.tally.calls >= 3
-        && share(edge.trials.in_failing, edge.tally.calls) > 0.9
-        && caller.failing() <= 0.9
+fn is_handler(structure: &Structure, weights: &Weights, edge: EdgeRow) -> bool {
+    let at = edge as usize;
+    let (Some(link), Some(figures)) = (structure.edges().get(at), weights.edges.get(at)) else {
+        return false;
+    };
+    let caller = weights.nodes.get(link.from as usize);
+    let caller = caller.map_or_else(Tally::default, |node| node.tally);
+    // a call and its repeats are one
+    let calls = figures.tally.calls - figures.trials.repeats;
+    calls >= 3 && share(figures.trials.in_failing, calls) > 0.9 && caller.failing() <= 0.9
+}
+
+/// By edge: how often a failed call was followed by a handler alone, and the caller fell: that adds to `fell`.
+fn handled(structure: &Structure, weights: &Weights) -> HashMap<EdgeRow, i64> {
+    let mut handled = HashMap::new();
+    for follow in &weights.follows {
+        if follow.sums.fell > 0 && is_handler(structure, weights, follow.then) {
+            *handled.entry(follow.first).or_default() += follow.sums.fell;
+        }
+    }
+    handled
 }
 
 /// ln P(evidence | hard) − ln P(evidence | soft).
@@ -299,12 +332,6 @@ fn posterior(log_likelihood: f64, prior: f64) -> f64 {
 
 /// Pairs (e, g) where g is what the caller turns to when e has failed; ascending.
 pub(super) fn fallbacks(structure: &Structure, weights: &Weights) -> Vec<(EdgeRow, EdgeRow)> {
-    // a failed call of e that is followed while the caller fails anyway is in no trial
-    let mut unresolved = HashMap::<EdgeRow, i64>::new();
-    for follow in &weights.follows {
-        *unresolved.entry(follow.first).or_default() +=
-            (follow.sums.after_failure - follow.sums.survived).max(0);
-    }
     let is_one = |follow: &Follow| {
         let link = |edge: EdgeRow| {
             let link = structure.edges().get(edge as usize)?;
@@ -318,11 +345,10 @@ pub(super) fn fallbacks(structure: &Structure, weights: &Weights) -> Vec<(EdgeRo
             return false;
         };
         let trials = &edge.trials;
-        let failures = trials.fell + trials.survived + unresolved[&follow.first];
         follow.first != follow.then
             && first.from == then.from
             && first.to != then.to
-            && is_alternative(&follow.sums, failures, edge.tally.well())
+            && is_alternative(&follow.sums, trials.failed, trials.succeeded)
     };
     let mut pairs: Vec<(EdgeRow, EdgeRow)> = weights
         .follows
@@ -349,7 +375,7 @@ fn is_alternative(sums: &Followed, failures: i64, successes: i64) -> bool {
 mod tests {
     use super::*;
     use crate::analysis::structure::{Link, Node};
-    use crate::analysis::weights::NodeWeights;
+    use crate::analysis::weights::{EdgeWeights, NodeWeights};
     use crate::base::NodeId;
     use crate::scan::EdgeKind;
 
@@ -480,6 +506,35 @@ mod tests {
             Learned::new(&structure, &weights, &[]).edge(0).class,
             Class::Hard
         );
+    }
+
+    /// What is called because something failed does not save the caller: the failure before it decided (§7).
+    #[test]
+    fn a_failure_that_a_handler_alone_follows_counts_for_the_call_before() {
+        let handler = Trials {
+            in_failing: 5,
+            ..Trials::default()
+        };
+        let edges = [(tally(100, 5), Trials::default()), (tally(5, 0), handler)];
+        let (structure, mut weights, _) = learned(EdgeKind::UsesTool, &edges);
+        weights.nodes[0].tally = tally(100, 5);
+        let sums = Followed {
+            after_failure: 5,
+            fell: 5,
+            ..Followed::default()
+        };
+        weights.follows.push(Follow {
+            first: 0,
+            then: 1,
+            sums,
+        });
+        let mut learned = Learned::new(&structure, &weights, &[]);
+        let first = learned.edge(0);
+        assert_eq!((first.class, first.fell), (Class::Hard, 5));
+        // it turns out to be called in good times, too: no handler
+        weights.edges[1].tally.calls = 50;
+        learned.weigh(&structure, &weights, 1..2);
+        assert_eq!(learned.edge(0).fell, 0);
     }
 
     #[test]

@@ -61,7 +61,10 @@ impl System {
                 ..Followed::default()
             },
         });
-        self.weights.edges[first as usize].trials.survived += 4;
+        let trials = &mut self.weights.edges[first as usize].trials;
+        trials.survived += 4;
+        trials.failed += 4;
+        trials.succeeded += REQUESTS;
     }
 
     pub(super) fn structure(&self) -> Arc<Structure> {

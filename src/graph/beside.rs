@@ -8,7 +8,8 @@
 //! **Invariant.** A function of the trace's spans: by start, then by id, never by arrival. Each look begins anew.
 
 use crate::base::{NodeId, SpanId};
-use crate::graph::entry::{Counted, Entry, NONE, Slot};
+use crate::graph::counting::Counted;
+use crate::graph::entry::{Entry, NONE, Slot};
 use crate::graph::found::Turn;
 use crate::graph::shard::Shard;
 use crate::graph::table::Shelf;
@@ -142,11 +143,10 @@ impl Shard {
         let mut found = Vec::new();
         let mut slot = self.table.trace(trace).first;
         while slot != NONE {
-            let entry = self.table.entry(slot);
-            if entry.is_present && holds(entry) {
+            if self.table.come(slot).is_some_and(&holds) {
                 found.push(slot);
             }
-            slot = entry.next_in_trace;
+            slot = self.table.links(slot).next_in_trace;
         }
         found
     }
@@ -170,7 +170,7 @@ impl Shard {
         let place = |slot: Slot| {
             let entry = self.table.entry(slot);
             Place {
-                parent: entry.parent,
+                parent: self.table.links(slot).parent,
                 start: entry.seen.start,
                 span: entry.seen.span,
                 slot,
@@ -232,9 +232,9 @@ impl Shard {
         let (mut pairs, mut doors) = (Vec::new(), HashSet::new());
         for agent in self.spans_of(trace, is_activation) {
             let mut passed = Vec::new();
-            let mut at = self.table.entry(agent).parent;
+            let mut at = self.table.links(agent).parent;
             for _ in 0..MOST_STEPS {
-                if at == NONE || !self.table.entry(at).is_present {
+                if at == NONE || !self.table.links(at).is_present {
                     break;
                 }
                 let entry = self.table.entry(at);
@@ -243,7 +243,7 @@ impl Shard {
                     Role::TransportClient | Role::Neutral => {}
                     _ => break,
                 }
-                at = entry.parent;
+                at = self.table.links(at).parent;
             }
             let is_same = |other: Slot| {
                 let (inner, outer) = (self.seen(agent), self.table.entry(other));
@@ -271,11 +271,11 @@ impl Shard {
         let is_stray = |entry: &Entry| {
             is_activation(entry)
                 && entry.seen.role == Role::Actor
-                && entry.parent != NONE
                 && !entry.seen.flags.has(Flags::HANDED)
                 && !entry.is_default_wrapper()
         };
         let mut strays = self.spans_of(trace, is_stray);
+        strays.retain(|stray| self.table.links(*stray).parent != NONE);
         strays.truncate(MOST);
         let busy = self.busy(trace);
         let mut tools = self.spans_of(trace, |entry| {
@@ -328,13 +328,13 @@ impl Shard {
     fn busy(&self, trace: Slot) -> HashSet<Slot> {
         let mut busy = HashSet::new();
         for slot in self.spans_of(trace, |entry| entry.seen.role != Role::Neutral) {
-            let mut at = self.table.entry(slot).parent;
+            let mut at = self.table.links(slot).parent;
             while at != NONE && busy.insert(at) {
-                let entry = self.table.entry(at);
-                if entry.seen.role != Role::Neutral {
+                let entry = self.table.come(at);
+                if entry.is_some_and(|entry| entry.seen.role != Role::Neutral) {
                     break;
                 }
-                at = entry.parent;
+                at = self.table.links(at).parent;
             }
         }
         busy
@@ -380,15 +380,14 @@ impl Shard {
     /// The tool's span that an agent's is folded into: around it, or around it in time (E-17, E-19).
     fn tool_around(&self, agent: Slot, tool: NodeId) -> Option<Slot> {
         let is_tool = |entry: &Entry| {
-            entry.is_present
-                && entry.seen.role == Role::Actor
+            entry.seen.role == Role::Actor
                 && entry.seen.kind == NodeKind::Tool
                 && entry.seen.node == tool
         };
         let entry = self.table.entry(agent);
         if entry.turn.is_one {
             let inner = &entry.seen;
-            let tools = self.spans_of(entry.trace, is_tool);
+            let tools = self.spans_of(self.table.links(agent).trace, is_tool);
             let around = tools.into_iter().filter(|tool| {
                 let tool = self.seen(*tool);
                 tool.start <= inner.start && inner.end <= tool.end
@@ -398,16 +397,15 @@ impl Shard {
                 (tool.end - tool.start, tool.start, tool.span)
             });
         }
-        let mut at = entry.parent;
+        let mut at = self.table.links(agent).parent;
         for _ in 0..MOST_STEPS {
             if at == NONE {
                 return None;
             }
-            let entry = self.table.entry(at);
-            if is_tool(entry) {
+            if self.table.come(at).is_some_and(is_tool) {
                 return Some(at);
             }
-            at = entry.parent;
+            at = self.table.links(at).parent;
         }
         None
     }
@@ -417,9 +415,9 @@ impl Shard {
         let mut told = HashSet::new();
         let says = |entry: &Entry| entry.seen.flags.has(Flags::TOKENS);
         for model in self.spans_of(trace, |entry| entry.seen.role == Role::Model && says(entry)) {
-            let mut at = self.table.entry(model).parent;
+            let mut at = self.table.links(model).parent;
             while at != NONE && told.insert(at) {
-                at = self.table.entry(at).parent;
+                at = self.table.links(at).parent;
             }
         }
         let is_decider = |kind| matches!(kind, NodeKind::Agent | NodeKind::Workflow);

@@ -6,13 +6,46 @@
 use crate::base::NodeId;
 use crate::graph::beside::Signs;
 use crate::graph::counts::Counts;
-use crate::graph::entry::{Counted, CountedCall, Entry, NONE, Slot, Standing};
+use crate::graph::entry::{Call, Entry, NONE, Slot, Standing};
 use crate::graph::latency;
-use crate::graph::ledger::Alias;
+use crate::graph::ledger::{Alias, EdgeSlot};
 use crate::graph::reading::{self, Reading};
 use crate::graph::shard::Shard;
 use crate::graph::window::{Bucket, Cell};
-use crate::scan::{Flags, NO_NODE, NodeKind, Outcome, Role};
+use crate::scan::{Flags, NO_NODE, NodeKind, Outcome, Role, Sighting};
+
+/// What a span was counted as, to be taken back when it turns out otherwise (B-05).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// As nothing.
+    Nothing,
+    /// As a call, or as the declaration of a node.
+    Call(CountedCall),
+    /// As evidence that two nodes are one.
+    Alias(Alias),
+}
+
+/// What was posted of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CountedCall {
+    /// The shard's number of the edge; [`NONE`] for no edge.
+    pub(crate) edge: EdgeSlot,
+    /// The node that was called; [`NO_NODE`] for none.
+    pub(crate) node: NodeId,
+    pub(crate) standing: Standing,
+    /// Nobody in sight made the call.
+    pub(crate) is_entry: bool,
+    /// It shows the edge and is no call (E-21).
+    pub(crate) is_marginal: bool,
+    /// Its tokens count for the node (T-06).
+    pub(crate) is_total: bool,
+    /// How the call ended, the other side's word with it (O-14).
+    pub(crate) outcome: Outcome,
+    /// The edge from `node` to who did not answer (E-20); [`NONE`] for none.
+    pub(crate) onward: EdgeSlot,
+    /// Who is known by an address, and turned out to be `node` (B-07); [`NO_NODE`] for none.
+    pub(crate) alias: NodeId,
+}
 
 impl Shard {
     /// Tells the client's span that a server's span answers it, and the one that it answered until now that it does not.
@@ -48,14 +81,14 @@ impl Shard {
         let via = entry.context.via;
         let step = entry.context.step;
         match entry.seen.role {
-            Role::Model if entry.is_present => return step,
-            Role::Actor | Role::Handoff if entry.is_present => {
+            Role::Model => return step,
+            Role::Actor | Role::Handoff => {
                 let is_work = step != NONE && self.seen(step).flags.has(Flags::MESSAGED);
                 return if is_work { step } else { NONE }; // E-27
             }
             _ => {}
         }
-        if via == NONE || via == slot || !entry.is_present {
+        if via == NONE || via == slot {
             return NONE;
         }
         let is_pair = match entry.seen.role {
@@ -69,8 +102,8 @@ impl Shard {
     }
 
     pub(super) fn take_back(&mut self, slot: Slot) {
-        let counted = std::mem::replace(&mut self.table.entry_mut(slot).counted, Counted::Nothing);
-        self.post(slot, counted, -1);
+        self.post(slot, -1);
+        self.table.entry_mut(slot).counted = Counted::Nothing;
     }
 
     pub(super) fn count(&mut self, slot: Slot) {
@@ -113,27 +146,28 @@ impl Shard {
             Reading::Handoff(key) => Counted::Call(call(self.ledger.edge(key), NO_NODE)),
             Reading::Alias(alias) => Counted::Alias(alias),
         };
-        self.post(slot, counted, 1);
         self.table.entry_mut(slot).counted = counted;
+        self.post(slot, 1);
     }
 
     /// Notes signs that what stands above a span does not tell everything (E-19, O-16).
     fn note_reading(&mut self, slot: Slot, reading: &Reading) {
         let entry = self.table.entry(slot);
+        let links = self.table.links(slot);
         let (seen, context) = (&entry.seen, &entry.context);
         let sign = match reading {
             Reading::Alias(_) if context.kind == NodeKind::Tool => Signs::FOLDED,
             Reading::Call(_) | Reading::Entry(_)
                 if seen.kind == NodeKind::Agent
                     && seen.role == Role::Actor
-                    && entry.parent != NONE
+                    && links.parent != NONE
                     && context.is_weak() =>
             {
                 Signs::STRAY
             }
             _ => return,
         };
-        let trace = entry.trace;
+        let trace = links.trace;
         self.table.trace_mut(trace).signs.add(sign);
     }
 
@@ -180,20 +214,22 @@ impl Shard {
     }
 
     /// Adds what a span counts as, or takes it back.
-    fn post(&mut self, slot: Slot, counted: Counted, sign: i64) {
+    fn post(&mut self, slot: Slot, sign: i64) {
         let entry = self.table.entry(slot);
-        let call = match counted {
+        let call = match &entry.counted {
             Counted::Nothing => return,
-            Counted::Alias(alias) => return self.ledger.add_alias(alias, sign),
+            Counted::Alias(alias) => return self.ledger.add_alias(*alias, sign),
             Counted::Call(call) => call,
         };
-        let posted = Posted::of(entry, &call, sign);
+        let has_tokens = entry.seen.role == Role::Model;
+        let told = (has_tokens || call.is_total).then(|| self.call(slot));
+        let posted = Posted::of(entry, call, told, sign);
         if call.edge != NONE {
             self.ledger.add_to_edge(call.edge, &posted);
         }
         if call.onward != NONE {
-            if entry.seen.role == Role::Model {
-                let posted = Posted::of_guardrail(entry, &call, sign);
+            if has_tokens {
+                let posted = Posted::of_guardrail(entry, call, sign);
                 self.ledger.add_to_edge(call.onward, &posted);
             } else {
                 self.ledger.add_to_edge(call.onward, &posted);
@@ -215,13 +251,23 @@ impl Shard {
     /// Which edge and node a span counts for (`span-conventions` §5).
     fn read(&self, slot: Slot) -> Reading {
         let entry = self.table.entry(slot);
-        reading::of(entry, slot, self.is_inner_model(slot), |at| self.seen(at))
+        let tells = entry.seen.role == Role::Model && !self.is_inner_model(slot);
+        let model = tells.then(|| self.call(slot).node);
+        reading::of(entry, slot, model, |at| self.seen(at))
+    }
+
+    /// The call of which a model's span tells, with what those inside it say.
+    pub(super) fn call(&self, slot: Slot) -> Call {
+        let told = self.table.call(slot);
+        told.unwrap_or_else(|| Call::of(self.seen(slot), 0))
     }
 }
 
 /// What a span adds to a row of the ledger, or takes back.
 pub(super) struct Posted<'e> {
-    entry: &'e Entry,
+    seen: &'e Sighting,
+    /// Of a model's span: whose tokens and cost count.
+    told: Option<Call>,
     pub(super) sign: i64,
     has_tokens: bool,
     sum: Sum,
@@ -242,7 +288,7 @@ enum Sum {
 }
 
 impl<'e> Posted<'e> {
-    fn of(entry: &'e Entry, call: &CountedCall, sign: i64) -> Posted<'e> {
+    fn of(entry: &'e Entry, call: &CountedCall, told: Option<Call>, sign: i64) -> Posted<'e> {
         let seen = &entry.seen;
         let sum = if call.is_marginal || seen.role == Role::Declare {
             Sum::Declared
@@ -260,7 +306,8 @@ impl<'e> Posted<'e> {
             }
         };
         Posted {
-            entry,
+            seen,
+            told,
             sign,
             has_tokens: seen.role == Role::Model,
             sum,
@@ -276,7 +323,7 @@ impl<'e> Posted<'e> {
         let call = CountedCall { outcome, ..*call };
         Posted {
             has_tokens: false,
-            ..Posted::of(entry, &call, sign)
+            ..Posted::of(entry, &call, None, sign)
         }
     }
 
@@ -295,20 +342,25 @@ impl<'e> Posted<'e> {
         };
         Posted {
             has_tokens: false,
-            ..Posted::of(entry, &call, sign)
+            ..Posted::of(entry, &call, None, sign)
         }
     }
 
-    /// When a call ended, and what it adds there; nothing of what is no call.
+    /// When a call ended, the number of its duration's bucket, and what it adds; nothing of what is no call.
     #[inline]
-    pub(super) fn ended(&self) -> Option<(Bucket, &Cell)> {
+    pub(super) fn ended(&self) -> Option<(Bucket, u16, &Cell)> {
         match &self.sum {
-            Sum::Call { bucket, cell, .. } => Some((*bucket, cell)),
+            Sum::Call {
+                bucket,
+                octave,
+                cell,
+                ..
+            } => Some((*bucket, *octave, cell)),
             Sum::Declared | Sum::Provisional => None,
         }
     }
 
-    /// Adds its numbers to counters.
+    /// Adds its numbers to counters, but for how long it took.
     #[inline]
     pub(super) fn add_to(&self, counts: &mut Counts) {
         let sign = self.sign;
@@ -316,7 +368,6 @@ impl<'e> Posted<'e> {
             outcome,
             is_fallback,
             lasted,
-            octave,
             ..
         } = self.sum
         else {
@@ -329,11 +380,9 @@ impl<'e> Posted<'e> {
         counts.calls += sign;
         counts.fallback += sign * i64::from(is_fallback);
         counts.outcomes[outcome as usize] += sign;
-        counts.latency.add_to(octave, sign);
         counts.duration_ns = counts.duration_ns.saturating_add(sign * lasted);
-        let seen = &self.entry.seen;
-        if self.has_tokens {
-            let call = &self.entry.call;
+        let seen = self.seen;
+        if let Some(call) = self.told.as_ref().filter(|_| self.has_tokens) {
             counts.tokens_in += sign * i64::from(call.tokens_in);
             let cost = i64::try_from(call.cost).unwrap_or(i64::MAX);
             counts.cost = counts.cost.saturating_add(sign * cost);

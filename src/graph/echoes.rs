@@ -77,8 +77,15 @@ impl Echoes {
 const UNNAMED: u32 = 0;
 
 impl Shard {
-    /// Takes a model's span with a response id.
+    /// Takes a span, which may be a model's with a response id.
+    #[inline]
     pub(super) fn take_response(&mut self, slot: Slot, seen: &Sighting) {
+        if seen.response != 0 {
+            self.listen(slot, seen);
+        }
+    }
+
+    fn listen(&mut self, slot: Slot, seen: &Sighting) {
         let (now, before) = self.echoes.hear(seen.service, seen.scope);
         if now != Voices::Several {
             return;

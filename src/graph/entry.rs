@@ -2,9 +2,9 @@
 
 use crate::base::NodeId;
 use crate::graph::answers::Answers;
+use crate::graph::counting::Counted;
 use crate::graph::found::Turn;
-use crate::graph::ledger::{Alias, EdgeSlot};
-use crate::scan::{Flags, NO_NODE, NodeKind, Outcome, Role, Sighting};
+use crate::scan::{Flags, NO_NODE, NodeKind, Role, Sighting};
 
 /// A place in the table.
 pub(crate) type Slot = u32;
@@ -107,6 +107,7 @@ impl Context {
     }
 
     /// Below the work of a node.
+    #[inline(always)]
     fn of(seen: &Sighting) -> Context {
         Context {
             kind: seen.kind,
@@ -129,6 +130,7 @@ impl Context {
     }
 
     /// Below what a service does without a node of its own.
+    #[inline(always)]
     fn of_service(service: NodeId) -> Context {
         Context {
             actor: service,
@@ -153,7 +155,7 @@ pub(crate) struct Call {
 
 impl Call {
     /// What one span says, at its depth inside the outermost of the call's spans.
-    fn of(seen: &Sighting, depth: u8) -> Call {
+    pub(crate) fn of(seen: &Sighting, depth: u8) -> Call {
         // ties at one depth are decided by the span's id, so that no order of arrival shows
         let rank = u64::from(depth) << 32
             | u64::from(u32::from_le_bytes([
@@ -179,8 +181,7 @@ impl Call {
     }
 
     /// What an inner span adds: the most specific node wins, and the innermost tokens and cost.
-    pub(crate) fn merged(mut self, inner: &Entry) -> Call {
-        let inner = Call::of(&inner.seen, inner.context.depth);
+    pub(crate) fn merged(mut self, inner: &Call) -> Call {
         if inner.node_rank > self.node_rank {
             (self.node, self.node_rank) = (inner.node, inner.node_rank);
         }
@@ -196,52 +197,17 @@ impl Call {
     }
 }
 
-/// What a span was counted as, to be taken back when it turns out otherwise (B-05).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Counted {
-    /// As nothing.
-    Nothing,
-    /// As a call, or as the declaration of a node.
-    Call(CountedCall),
-    /// As evidence that two nodes are one.
-    Alias(Alias),
-}
-
-/// What was posted of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CountedCall {
-    /// The shard's number of the edge; [`NONE`] for no edge.
-    pub(crate) edge: EdgeSlot,
-    /// The node that was called; [`NO_NODE`] for none.
-    pub(crate) node: NodeId,
-    pub(crate) standing: Standing,
-    /// Nobody in sight made the call.
-    pub(crate) is_entry: bool,
-    /// It shows the edge and is no call (E-21).
-    pub(crate) is_marginal: bool,
-    /// Its tokens count for the node (T-06).
-    pub(crate) is_total: bool,
-    /// How the call ended, the other side's word with it (O-14).
-    pub(crate) outcome: Outcome,
-    /// The edge from `node` to who did not answer (E-20); [`NONE`] for none.
-    pub(crate) onward: EdgeSlot,
-    /// Who is known by an address, and turned out to be `node` (B-07); [`NO_NODE`] for none.
-    pub(crate) alias: NodeId,
-}
-
-/// A span in the table, or the place of one that has not come.
+/// A span in the table.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 pub(crate) struct Entry {
-    /// Of a placeholder only trace and span count.
     pub(crate) seen: Sighting,
-    pub(crate) is_present: bool,
-    /// A placeholder that is not waited for any more.
-    pub(crate) is_given_up: bool,
     pub(crate) context: Context,
-    pub(crate) call: Call,
     pub(crate) counted: Counted,
     /// Of a client's span: who answered. Of a step: the models that it called. Of an actor runtime's receiver: its work.
     pub(crate) answers: Answers,
+    /// Of a server's span: the client's that it answers. Of a model's: the step that called it.
+    pub(crate) partner: Slot,
     /// Of a client's span: nobody answered in time (B-06).
     pub(crate) is_overdue: bool,
     pub(crate) turn: Turn,
@@ -259,32 +225,24 @@ pub(crate) struct Entry {
     pub(crate) is_door: bool,
     /// Of an agent's span: its tokens are all that is known of its models' (T-06).
     pub(crate) is_total: bool,
-    /// Of a server's span: the client's that it answers. Of a model's: the step that called it.
-    pub(crate) partner: Slot,
-    pub(crate) trace: Slot,
-    /// Plus one; 0 is none, as in the buckets.
-    pub(crate) next_in_bucket: u32,
-    pub(crate) previous_in_trace: Slot,
-    pub(crate) next_in_trace: Slot,
-    pub(crate) parent: Slot,
-    pub(crate) first_child: Slot,
-    pub(crate) previous_sibling: Slot,
-    pub(crate) next_sibling: Slot,
 }
 
+const _: () = assert!(
+    size_of::<Entry>() <= 256,
+    "an entry fits four lines of the cache"
+);
+
 impl Entry {
-    /// A span that has come.
-    pub(crate) fn present(seen: Sighting) -> Entry {
+    /// A span that has come, and of which nothing is known but what it says.
+    pub(crate) fn new(seen: &Sighting) -> Entry {
         Entry {
-            seen,
-            is_present: true,
-            is_given_up: false,
+            seen: *seen,
             context: Context::MISSING,
-            call: Call::of(&seen, 0),
             counted: Counted::Nothing,
             answers: Answers::default(),
-            is_overdue: false,
             turn: Turn::NOBODY,
+            partner: NONE,
+            is_overdue: false,
             is_handed: false,
             is_twin: false,
             is_echo: false,
@@ -292,47 +250,46 @@ impl Entry {
             is_named: false,
             is_door: false,
             is_total: false,
-            partner: NONE,
-            trace: NONE,
-            next_in_bucket: 0,
-            previous_in_trace: NONE,
-            next_in_trace: NONE,
-            parent: NONE,
-            first_child: NONE,
-            previous_sibling: NONE,
-            next_sibling: NONE,
         }
     }
 
-    /// The place of a child's parent.
-    pub(crate) fn placeholder(child: &Sighting) -> Entry {
-        let seen = Sighting {
-            span: child.parent,
-            ..*child
-        };
-        Entry {
-            is_present: false,
-            ..Entry::present(seen)
-        }
+    /// The same in the place of another, field by field: a whole entry made elsewhere would have to be read back before its
+    /// parts are written out.
+    #[inline]
+    pub(crate) fn renew(&mut self, seen: &Sighting) {
+        self.seen = *seen;
+        self.context = Context::MISSING;
+        self.counted = Counted::Nothing;
+        self.answers = Answers::default();
+        self.turn = Turn::NOBODY;
+        self.partner = NONE;
+        self.is_overdue = false;
+        self.is_handed = false;
+        self.is_twin = false;
+        self.is_echo = false;
+        self.is_passed = false;
+        self.is_named = false;
+        self.is_door = false;
+        self.is_total = false;
     }
 
-    /// The span comes to its place.
-    pub(crate) fn arrive(&mut self, seen: Sighting) {
-        self.seen = seen;
-        self.is_present = true;
-        self.is_given_up = false;
-        self.call = Call::of(&seen, 0);
+    /// Something from each line of it.
+    #[inline]
+    pub(crate) fn fetch(&self) -> (u8, NodeId, u64, NodeId, Slot) {
+        let seen = &self.seen;
+        (
+            seen.trace.0[0],
+            seen.node,
+            seen.cost,
+            self.context.actor,
+            self.partner,
+        )
     }
 
-    /// What its children stand below; `slot` is its own place, `at` shows other spans.
+    /// What its children stand below; `slot` is its own place, `at` shows other spans. Inlined, as what it calls: a context is
+    /// made in registers and written once, where it stays.
+    #[inline(always)]
     pub(crate) fn below<'t>(&self, slot: Slot, at: impl Fn(Slot) -> &'t Sighting) -> Context {
-        if !self.is_present {
-            return if self.is_given_up {
-                Context::ORPHANED
-            } else {
-                Context::MISSING
-            };
-        }
         Context {
             is_root: false,
             above: self.seen.service,
@@ -341,6 +298,7 @@ impl Entry {
         }
     }
 
+    #[inline(always)]
     fn passed_on<'t>(&self, slot: Slot, at: impl Fn(Slot) -> &'t Sighting) -> Context {
         let mut through = self.context;
         through.is_received &= !self.is_sent();
@@ -394,6 +352,7 @@ impl Entry {
     }
 
     /// Below the work of its node, if it bears one.
+    #[inline(always)]
     fn of_actor(&self, slot: Slot) -> Context {
         let through = self.context;
         if !self.seen.bears_node() {
@@ -419,6 +378,7 @@ impl Entry {
         }
     }
 
+    #[inline(always)]
     fn add_model<'t>(&self, through: &mut Context, slot: Slot, at: &impl Fn(Slot) -> &'t Sighting) {
         let is_waiting = through.standing == Standing::Waiting;
         let is_inner = through.model != NONE && at(through.model).service == self.seen.service;

@@ -9,10 +9,12 @@
 //! **Invariant.** A number that is not in the answer occurs nowhere in the shard, nor can it come back but by a sighting.
 
 use crate::base::NodeId;
-use crate::graph::entry::{Counted, Entry, NONE};
+use crate::graph::counting::Counted;
+use crate::graph::entry::{Entry, NONE};
 use crate::graph::ledger::{Alias, EdgeSlot};
 use crate::graph::numbers::{Bits, Numbers};
 use crate::graph::shard::Shard;
+use crate::scan::NO_NODE;
 
 /// Numbers that may go.
 #[derive(Clone, Debug, Default)]
@@ -36,8 +38,9 @@ impl Shard {
             }
         };
         let mut edge = |slot| slots.insert(slot);
-        self.table.for_each_entry(|trace, entry| {
+        self.table.for_each_entry(|trace, entry, call| {
             node(trace.home);
+            node(call.map_or(NO_NODE, |call| call.node));
             mentions(entry, &mut node, &mut edge);
         });
         self.links.mentions(&mut node, &mut edge);
@@ -69,7 +72,6 @@ fn mentions(entry: &Entry, mut node: impl FnMut(NodeId), mut edge: impl FnMut(Ed
         context.actor,
         context.service,
         context.above,
-        entry.call.node,
         entry.turn.node,
         entry.turn.from,
     ] {

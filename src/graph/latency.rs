@@ -103,6 +103,49 @@ impl Latency {
     }
 }
 
+/// Buckets around the first that was counted, a number each: where nearly all of a row's calls between two hand-overs lie.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Near {
+    base: u16,
+    calls: [i16; Near::BUCKETS],
+}
+
+impl Near {
+    /// Four doublings.
+    const BUCKETS: usize = 32;
+
+    /// Empty, around a bucket.
+    #[inline]
+    pub(crate) fn around(bucket: u16) -> Near {
+        Near {
+            base: bucket.saturating_sub(Near::BUCKETS as u16 / 2),
+            calls: [0; Near::BUCKETS],
+        }
+    }
+
+    /// Adds a call or takes one back, here or, where it does not fit, there.
+    #[inline]
+    pub(crate) fn add_or(&mut self, bucket: u16, sign: i64, far: &mut Latency) {
+        let place = self
+            .calls
+            .get_mut(usize::from(bucket.wrapping_sub(self.base)));
+        // 1 or -1
+        match place.and_then(|calls| Some((calls.checked_add(sign as i16)?, calls))) {
+            Some((sum, calls)) => *calls = sum,
+            None => far.add_to(bucket, sign),
+        }
+    }
+
+    /// Adds what is here to what is there.
+    pub(crate) fn add_to(&self, far: &mut Latency) {
+        for (bucket, calls) in (self.base..).zip(self.calls) {
+            if calls != 0 {
+                far.add_to(bucket, i64::from(calls));
+            }
+        }
+    }
+}
+
 /// The number of the bucket that holds a duration.
 #[inline]
 pub(crate) fn bucket_of(duration_ns: u64) -> u16 {
@@ -154,6 +197,33 @@ mod tests {
             latency.add_all(&other);
             prop_assert_eq!(latency, Latency::default());
         }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_counted_near_and_far_is_what_was_added(
+            first in any::<u16>().prop_map(|n| n % 512),
+            more in prop::collection::vec((0..512u16, any::<bool>()), 0..400),
+        ) {
+            let (mut near, mut far, mut expected) = (Near::around(first), Latency::default(), Latency::default());
+            for (bucket, is_back) in more {
+                let sign = if is_back { -1 } else { 1 };
+                near.add_or(bucket, sign, &mut far);
+                expected.add_to(bucket, sign);
+            }
+            near.add_to(&mut far);
+            prop_assert_eq!(far, expected);
+        }
+    }
+
+    #[test]
+    fn more_calls_than_a_near_bucket_holds_are_counted_far() {
+        let (mut near, mut far) = (Near::around(7), Latency::default());
+        for _ in 0..100_000 {
+            near.add_or(7, 1, &mut far);
+        }
+        near.add_to(&mut far);
+        assert_eq!(far.buckets().map(|(_, calls)| calls).sum::<i64>(), 100_000);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::base::{EdgeId, NodeId};
 use crate::graph::counting::Posted;
 use crate::graph::counts::Counts;
 use crate::graph::interner::{EdgeKey, Interner};
+use crate::graph::latency::Near;
 use crate::graph::numbers::{Bits, Numbers};
 use crate::graph::window::{Bucket, Cell, Recent, Spilled};
 use crate::scan::hash;
@@ -31,6 +32,8 @@ struct Row<Id> {
     id: Id,
     is_changed: bool,
     recent: Recent,
+    /// Of how long calls took, what is not in `counts` yet.
+    near: Option<Near>,
     counts: Counts,
 }
 
@@ -40,6 +43,7 @@ impl<Id> Row<Id> {
             id,
             is_changed: false,
             recent: Recent::default(),
+            near: None,
             counts: Counts::default(),
         }
     }
@@ -48,7 +52,15 @@ impl<Id> Row<Id> {
     #[inline]
     fn add(&mut self, posted: &Posted<'_>) -> Option<(Bucket, Cell)> {
         posted.add_to(&mut self.counts);
-        let (bucket, cell) = posted.ended()?;
+        let (bucket, octave, cell) = posted.ended()?;
+        match &mut self.near {
+            Some(near) => near.add_or(octave, posted.sign, &mut self.counts.latency),
+            near => near.insert(Near::around(octave)).add_or(
+                octave,
+                posted.sign,
+                &mut self.counts.latency,
+            ),
+        }
         self.recent.add(bucket, cell)
     }
 }
@@ -269,7 +281,10 @@ fn taken<Id: Copy>(
     let cells = cells.collect();
     let counts = changed.drain(..).map(|slot| {
         let row = &mut rows[slot as usize];
-        let counts = std::mem::take(&mut row.counts);
+        let mut counts = std::mem::take(&mut row.counts);
+        if let Some(near) = row.near {
+            near.add_to(&mut counts.latency);
+        }
         *row = Row::new(row.id);
         (row.id, counts)
     });

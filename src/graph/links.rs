@@ -242,10 +242,7 @@ impl Shard {
     /// Who acts where a span stands; nothing while that is not known.
     fn acting_at(&self, trace: Slot, span: SpanId) -> Option<Answer> {
         let slot = self.table.find(trace, span)?;
-        let entry = self.table.entry(slot);
-        if !entry.is_present {
-            return None;
-        }
+        let entry = self.table.come(slot)?;
         let (actor, kind) = if gives_context(entry) {
             (entry.seen.node, entry.seen.kind)
         } else if entry.context.standing == Standing::Waiting {
@@ -272,11 +269,10 @@ impl Shard {
             if at == NONE {
                 return None;
             }
-            let entry = self.table.entry(at);
-            if is_receipt(entry) {
+            if self.table.come(at).is_some_and(is_receipt) {
                 return Some(at);
             }
-            at = entry.parent;
+            at = self.table.links(at).parent;
         }
         None
     }
@@ -284,7 +280,7 @@ impl Shard {
     /// To whom an agent handed over while it worked on a message.
     fn handed_by(&self, receipt: Slot, actor: NodeId) -> [NodeId; 2] {
         let mut handed = [NO_NODE; 2];
-        let trace = self.table.entry(receipt).trace;
+        let trace = self.table.links(receipt).trace;
         if !self.table.trace(trace).has_handoffs {
             return handed;
         }
@@ -293,7 +289,8 @@ impl Shard {
         while slot != NONE {
             let entry = self.table.entry(slot);
             let seen = &entry.seen;
-            let is_handoff = entry.is_present && seen.role == Role::Handoff && seen.bears_node();
+            let links = self.table.links(slot);
+            let is_handoff = links.is_present && seen.role == Role::Handoff && seen.bears_node();
             if is_handoff
                 && !seen.flags.has(Flags::RETURNS)
                 && reading::hands_off(entry) == actor
@@ -301,7 +298,7 @@ impl Shard {
             {
                 found.push((seen.start, seen.span, seen.node));
             }
-            slot = entry.next_in_trace;
+            slot = links.next_in_trace;
         }
         found.sort_unstable_by_key(|(start, span, _)| (*start, *span));
         for (place, (_, _, node)) in handed.iter_mut().zip(found) {
@@ -330,7 +327,7 @@ impl Shard {
         };
         let slot = linked.slot;
         let is_here = self.table.holds(slot, span)
-            && self.table.trace(self.table.entry(slot).trace).id == trace;
+            && self.table.trace(self.table.links(slot).trace).id == trace;
         if !is_here {
             return;
         }
@@ -356,7 +353,7 @@ impl Shard {
     /// The answers to a span's own links, in order.
     fn answers(&self, slot: Slot) -> Vec<Answer> {
         let entry = self.table.entry(slot);
-        let trace = self.table.trace(entry.trace).id;
+        let trace = self.table.trace(self.table.links(slot).trace).id;
         let spans = self.links.linked.get(&trace);
         let linked = spans.and_then(|spans| {
             let mut spans = spans.iter();
@@ -377,16 +374,17 @@ impl Shard {
         let acts = |answer: &Answer| answer.actor != NO_NODE && answer.kind != NodeKind::Service;
         let mut source = self.answers(slot).into_iter().find(acts);
         if source.is_none() && entry.context.actor == NO_NODE {
-            let mut at = entry.parent;
+            let mut at = self.table.links(slot).parent;
             for _ in 0..MOST_STEPS {
-                if at == NONE || self.table.entry(at).seen.role != Role::Neutral {
+                let is_neutral = |entry: &Entry| entry.seen.role == Role::Neutral;
+                if at == NONE || !self.table.come(at).is_some_and(is_neutral) {
                     break;
                 }
                 source = self.answers(at).into_iter().find(acts);
                 if source.is_some() {
                     break;
                 }
-                at = self.table.entry(at).parent;
+                at = self.table.links(at).parent;
             }
         }
         let entry = self.table.entry(slot);
@@ -422,7 +420,7 @@ impl Shard {
         if (entry.turn, entry.is_passed) == (turn, is_handed) {
             return;
         }
-        let trace = self.table.trace(entry.trace).id;
+        let trace = self.table.trace(self.table.links(slot).trace).id;
         self.recount(slot, |entry| {
             (entry.turn, entry.is_passed) = (turn, is_handed)
         });
@@ -433,7 +431,7 @@ impl Shard {
     fn draw(&mut self, slot: Slot) {
         let entry = self.table.entry(slot);
         let (node, above) = (entry.seen.node, entry.context.actor);
-        let trace = self.table.trace(entry.trace).id;
+        let trace = self.table.trace(self.table.links(slot).trace).id;
         let outcome = self.outcome(slot);
         let mut from: Vec<NodeId> = self
             .answers(slot)
@@ -469,9 +467,9 @@ impl Shard {
     }
 }
 
-/// Whether a span is the receiving of a message by an agent (K-61).
+/// Whether a span that has come is the receiving of a message by an agent (K-61).
 fn is_receipt(entry: &Entry) -> bool {
-    entry.is_present && entry.seen.role == Role::Step && entry.seen.flags.has(Flags::MESSAGED)
+    entry.seen.role == Role::Step && entry.seen.flags.has(Flags::MESSAGED)
 }
 
 /// Whether what stands below a span is its node's own.

@@ -19,9 +19,9 @@ const MOST: usize = 65_536;
 /// The least number of steps of one name between two clean-ups.
 const FEW: usize = 64;
 
-/// Steps of one name that are no agents yet.
+/// Steps of one name that are no agents yet, and handoffs that count between agents only.
 #[derive(Default)]
-struct Steps {
+struct Waiting {
     slots: Vec<(Slot, SpanId)>,
     /// How many there may be before those that are gone are looked for.
     limit: usize,
@@ -34,7 +34,7 @@ pub(super) struct Names {
     first: Vec<NodeId>,
     /// Others that do.
     more: HashSet<(NodeId, NodeId)>,
-    waiting: HashMap<(NodeId, NodeId), Steps>,
+    waiting: HashMap<(NodeId, NodeId), Waiting>,
 }
 
 impl Names {
@@ -86,19 +86,30 @@ impl Names {
     }
 }
 
+/// Whether a span says a name, or what it is depends on one.
+fn matter(seen: &Sighting) -> bool {
+    seen.role == Role::Step
+        || seen.flags.has(Flags::NAMED)
+        || seen.role == Role::Handoff && seen.flags.has(Flags::WEAK)
+}
+
 impl Shard {
     /// Learns the name that a span says, and finds the steps that go by it; or finds out whether a step does.
+    #[inline]
     pub(super) fn take_name(&mut self, slot: Slot, seen: &Sighting) {
-        let pair = (seen.service, seen.node);
+        if matter(seen) {
+            self.take_name_in_full(slot, seen);
+        }
+    }
+
+    fn take_name_in_full(&mut self, slot: Slot, seen: &Sighting) {
         if seen.flags.has(Flags::NAMED) {
-            if self.names.learn(seen.service, seen.node)
-                && let Some(steps) = self.names.waiting.remove(&pair)
-            {
-                for (step, span) in steps.slots {
-                    if self.table.holds(step, span) {
-                        self.reread(step, |entry| entry.is_named = true);
-                        self.promoted(step);
-                    }
+            return self.learn_name(seen.service, seen.node);
+        }
+        if seen.role == Role::Handoff {
+            for agent in [seen.hint, seen.node] {
+                if !self.names.knows(seen.service, agent) {
+                    self.wait_for_name((seen.service, agent), slot, seen.span);
                 }
             }
             return;
@@ -110,22 +121,52 @@ impl Shard {
         if self.names.knows(seen.service, seen.node) {
             self.table.entry_mut(slot).is_named = true;
             self.promoted(slot);
+        } else {
+            self.wait_for_name((seen.service, seen.node), slot, seen.span);
+        }
+    }
+
+    fn learn_name(&mut self, service: NodeId, agent: NodeId) {
+        if self.names.knows(service, agent) {
             return;
         }
-        let mut steps = self.names.waiting.remove(&pair).unwrap_or_default();
-        if steps.slots.len() >= steps.limit.max(FEW) {
-            steps
-                .slots
-                .retain(|(step, span)| self.table.holds(*step, *span));
-            steps.limit = 2 * steps.slots.len();
+        let waiting = self.names.waiting.remove(&(service, agent));
+        let mut slots = waiting.unwrap_or_default().slots;
+        slots.retain(|(slot, span)| self.table.holds(*slot, *span));
+        for (slot, _) in &slots {
+            // what was read of these depends on the name
+            self.reopen(self.table.links(*slot).trace);
         }
-        steps.slots.push((slot, seen.span));
-        self.names.waiting.insert(pair, steps);
+        if !self.names.learn(service, agent) {
+            return;
+        }
+        for (slot, _) in slots {
+            if self.seen(slot).role == Role::Step {
+                self.reread(slot, |entry| entry.is_named = true);
+                self.promoted(slot);
+            } else {
+                let trace = self.table.links(slot).trace;
+                self.stir(trace);
+                self.line_up(trace);
+            }
+        }
+    }
+
+    fn wait_for_name(&mut self, name: (NodeId, NodeId), slot: Slot, span: SpanId) {
+        let mut waiting = self.names.waiting.remove(&name).unwrap_or_default();
+        if waiting.slots.len() >= waiting.limit.max(FEW) {
+            waiting
+                .slots
+                .retain(|(slot, span)| self.table.holds(*slot, *span));
+            waiting.limit = 2 * waiting.slots.len();
+        }
+        waiting.slots.push((slot, span));
+        self.names.waiting.insert(name, waiting);
     }
 
     /// A step that is an agent may tell of the same as one beside it (E-45).
     fn promoted(&mut self, slot: Slot) {
-        let trace = self.table.entry(slot).trace;
+        let trace = self.table.links(slot).trace;
         self.table.trace_mut(trace).has_twins = true;
         self.stir(trace);
     }

@@ -24,15 +24,15 @@ pub(super) enum Reading {
     Alias(Alias),
 }
 
-/// Reads the span at `slot`; `at` shows other spans. `is_inner` says that another model span around it tells of the same
-/// call (E-40).
+/// Reads the span at `slot`, which has come; `at` shows other spans. `model` is the node of the call of which a model's span
+/// tells, unless another around it tells of it (E-40).
 pub(super) fn of<'t>(
     entry: &Entry,
     slot: Slot,
-    is_inner: bool,
+    model: Option<NodeId>,
     at: impl Fn(Slot) -> &'t Sighting,
 ) -> Reading {
-    if !entry.is_present || entry.is_twin || entry.is_echo {
+    if entry.is_twin || entry.is_echo {
         return Reading::Nothing;
     }
     let (seen, context) = (&entry.seen, &entry.context);
@@ -44,8 +44,7 @@ pub(super) fn of<'t>(
         Role::Step if seen.flags.has(Flags::TURN) => turn(entry),
         _ if !seen.bears_node() => Reading::Nothing,
         Role::Declare => Reading::Declared,
-        Role::Model if is_inner => Reading::Nothing,
-        Role::Model => match call(entry.call.node, entry) {
+        Role::Model => match model.map_or(Reading::Nothing, |node| call(node, entry)) {
             Reading::Call(edge) if seen.peer != NO_NODE => {
                 let guardrail = EdgeKey {
                     from: edge.from,

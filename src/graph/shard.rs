@@ -20,7 +20,7 @@
 use crate::base::{EdgeId, Nanos, NodeId, SpanId, TraceId};
 use crate::graph::counts::Counts;
 use crate::graph::echoes::Echoes;
-use crate::graph::entry::{Context, Entry, NONE, Slot, Standing};
+use crate::graph::entry::{Call, Context, NONE, Slot, Standing};
 use crate::graph::interner::Interner;
 use crate::graph::ledger::{Alias, Differences, Ledger};
 use crate::graph::links::Links;
@@ -30,8 +30,9 @@ use crate::graph::trials::{Fan, Fell, Followed, Trials};
 use crate::graph::turns;
 use crate::graph::walk::{Learned, WalkSettings, WalkStats, Walks};
 use crate::graph::window::{Bucket, Cell};
-use crate::scan::{Flags, NO_NODE, Role, Sighting};
+use crate::scan::{NO_NODE, Role, Sighting};
 use std::collections::VecDeque;
+use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,16 +110,13 @@ pub struct Changes {
 /// How often a span may come to itself before its loop is cut open.
 const ROUNDS: u32 = 4;
 
-/// How many entries of a trace an eviction looks at.
-const LOOKS: usize = 64;
-
 /// Pairs the spans of its traces. One writer.
 pub struct Shard {
     settings: ShardSettings,
     pub(super) table: SpanTable,
     pub(super) ledger: Ledger,
     pub(super) walks: Walks,
-    stats: ShardStats,
+    pub(super) stats: ShardStats,
     /// Clients' spans that wait for an answer, with the time until which they do. At most one per place in the table.
     unanswered: VecDeque<(Nanos, Slot, SpanId)>,
     /// Traces whose turns are to be looked at again, each once.
@@ -128,6 +126,7 @@ pub struct Shard {
     pub(super) links: Links,
     // work in hand, kept for its memory
     to_settle: Vec<Slot>,
+    pub(super) to_remove: Vec<Slot>,
     /// Steps that became agents, or ceased to be, whose children are to be looked at.
     pub(super) woken: Vec<Slot>,
 }
@@ -144,11 +143,28 @@ impl Shard {
             stats: ShardStats::default(),
             unanswered: VecDeque::new(),
             to_settle: Vec::new(),
+            to_remove: Vec::new(),
             woken: Vec::new(),
             stirred: Vec::new(),
             names: Names::default(),
             echoes: Echoes::new(settings.spans),
             links: Links::default(),
+        }
+    }
+
+    /// Makes ready for sightings that are to be paired now: makes room, and has fetched what they will need side by side. They
+    /// come to the same without.
+    pub fn prepare(&mut self, batch: &[Sighting]) {
+        let wanted = 2 * batch.len();
+        // a small table would lose too much of what it has
+        if wanted <= self.table.capacity() / 16 {
+            self.make_room(wanted);
+        }
+        self.table.fetch(batch);
+        if self.unanswered.len() + batch.len() > self.settings.spans {
+            for (_, slot, span) in self.unanswered.iter().take(batch.len()) {
+                black_box(self.table.holds(*slot, *span));
+            }
         }
     }
 
@@ -163,18 +179,18 @@ impl Shard {
         }
         let trace = self.table.trace_of(seen.trace);
         let slot = match self.table.find(trace, seen.span) {
-            Some(slot) if self.table.entry(slot).is_present => {
+            Some(slot) if self.table.links(slot).is_present => {
                 self.stats.duplicates += 1;
                 return;
             }
             Some(slot) => {
                 self.reopen(trace);
-                self.table.entry_mut(slot).arrive(*seen);
+                self.table.arrive(slot, seen);
                 slot
             }
             None => {
                 self.reopen(trace);
-                self.table.insert(trace, Entry::present(*seen))
+                self.table.insert(trace, seen)
             }
         };
         // until it is settled it waits
@@ -185,20 +201,15 @@ impl Shard {
             let parent = self
                 .table
                 .find(trace, seen.parent)
-                .unwrap_or_else(|| self.table.insert(trace, Entry::placeholder(seen)));
+                .unwrap_or_else(|| self.table.insert_placeholder(trace, seen));
             self.table.adopt(parent, slot);
         }
         if seen.role == Role::Handoff && !seen.bears_node() {
             self.stats.unresolved_handoffs += 1;
         }
-        self.table.entry_mut(slot).context = Context::MISSING;
-        if seen.role == Role::Step || seen.flags.has(Flags::NAMED) {
-            self.take_name(slot, seen);
-        }
+        self.take_name(slot, seen);
         self.settle(slot, true);
-        if seen.response != 0 {
-            self.take_response(slot, seen);
-        }
+        self.take_response(slot, seen);
         self.table.trace_mut(trace).last = now.0;
         turns::note(self.table.trace_mut(trace), seen);
         if seen.outcome.is_failure() {
@@ -221,7 +232,7 @@ impl Shard {
             return;
         };
         if self.table.holds(slot, span) {
-            let trace = self.table.entry(slot).trace;
+            let trace = self.table.links(slot).trace;
             self.reopen(trace);
             self.take_back(slot);
             self.table.entry_mut(slot).is_overdue = true;
@@ -232,7 +243,7 @@ impl Shard {
 
     /// Puts a span's trace where it belongs among the open and the closed ones.
     fn file(&mut self, slot: Slot) {
-        let at = self.table.entry(slot).trace;
+        let at = self.table.links(slot).trace;
         let trace = self.table.trace(at);
         let is_closed = trace.waiting == 0 && trace.has_root;
         self.table.renew(
@@ -268,9 +279,9 @@ impl Shard {
             if context == self.table.entry(slot).context && !is_forced {
                 continue;
             }
-            let before = self.below(slot);
+            let before = (!is_forced).then(|| self.below(slot));
             self.put(slot, context);
-            if is_forced || before != self.below(slot) {
+            if before.is_none_or(|before| before != self.below(slot)) {
                 self.table.push_children(slot, &mut to_settle);
             }
             while let Some(step) = self.woken.pop() {
@@ -281,14 +292,14 @@ impl Shard {
         self.to_settle = to_settle;
     }
 
+    #[inline(always)]
     fn context(&self, slot: Slot) -> Context {
-        let entry = self.table.entry(slot);
-        match entry.parent {
+        match self.table.links(slot).parent {
             NONE => Context::ROOT,
             parent => {
                 let mut context = self.below(parent);
                 // whether a service called it or a remote caller, through the service, shows when the caller's span comes
-                if context.is_at_door && entry.is_led_to() {
+                if context.is_at_door && self.table.entry(slot).is_led_to() {
                     context.standing = Standing::Waiting;
                 }
                 context
@@ -296,7 +307,16 @@ impl Shard {
         }
     }
 
+    #[inline(always)]
     fn below(&self, slot: Slot) -> Context {
+        let links = self.table.links(slot);
+        if !links.is_present {
+            return if links.is_given_up {
+                Context::ORPHANED
+            } else {
+                Context::MISSING
+            };
+        }
         self.table.entry(slot).below(slot, |at| self.seen(at))
     }
 
@@ -305,6 +325,7 @@ impl Shard {
     }
 
     /// Counts a span anew under another context.
+    #[inline(always)]
     fn put(&mut self, slot: Slot, context: Context) {
         self.take_back(slot);
         let was_waiting = self.table.entry(slot).context.standing == Standing::Waiting;
@@ -315,9 +336,9 @@ impl Shard {
         self.table.entry_mut(slot).context = context;
         if !waits && self.is_inner_model(slot) {
             self.take_back(context.model);
-            let inner = *self.table.entry(slot);
-            let outer = self.table.entry_mut(context.model);
-            outer.call = outer.call.merged(&inner);
+            let inner = Call::of(self.seen(slot), context.depth);
+            let merged = self.call(context.model).merged(&inner);
+            self.table.note_call(context.model, merged);
             self.count(context.model);
         }
         self.pair_up(slot);
@@ -325,7 +346,7 @@ impl Shard {
     }
 
     fn note_waiting(&mut self, slot: Slot, waits: bool) {
-        let trace = self.table.entry(slot).trace;
+        let trace = self.table.links(slot).trace;
         let trace = self.table.trace_mut(trace);
         if waits {
             trace.waiting += 1;
@@ -345,42 +366,42 @@ impl Shard {
     }
 
     /// Stops waiting for what is missing in a trace (B-04, B-09).
-    fn give_up(&mut self, trace: Slot) {
+    pub(super) fn give_up(&mut self, trace: Slot) {
         let mut slot = self.table.trace(trace).first;
         while slot != NONE {
-            let entry = self.table.entry_mut(slot);
-            let next = entry.next_in_trace;
-            if !entry.is_present && !entry.is_given_up {
-                entry.is_given_up = true;
+            let links = self.table.links_mut(slot);
+            let next = links.next_in_trace;
+            if !links.is_present && !links.is_given_up {
+                links.is_given_up = true;
                 self.stats.given_up += 1;
-                let mut child = self.table.entry(slot).first_child;
-                while child != NONE {
-                    self.settle(child, false);
-                    child = self.table.entry(child).next_sibling;
-                }
+                self.settle_children(slot);
             }
             slot = next;
         }
         // what waits still is its own ancestor
         let mut slot = self.table.trace(trace).first;
         while slot != NONE && self.table.trace(trace).waiting > 0 {
-            let entry = self.table.entry(slot);
-            let next = entry.next_in_trace;
-            if entry.is_present && entry.context.standing == Standing::Waiting {
+            let links = self.table.links(slot);
+            let next = links.next_in_trace;
+            if links.is_present && self.table.entry(slot).context.standing == Standing::Waiting {
                 self.put(slot, Context::ORPHANED);
             }
             slot = next;
         }
         while let Some(step) = self.woken.pop() {
-            let mut child = self.table.entry(step).first_child;
-            while child != NONE {
-                self.settle(child, false);
-                child = self.table.entry(child).next_sibling;
-            }
+            self.settle_children(step);
         }
         self.stir(trace);
         self.table.renew(trace, Shelf::Closed);
         self.line_up(trace);
+    }
+
+    fn settle_children(&mut self, slot: Slot) {
+        let mut child = self.table.links(slot).first_child;
+        while child != NONE {
+            self.settle(child, false);
+            child = self.table.links(child).next_sibling;
+        }
     }
 
     /// Lets time pass: gives up what waited too long, forgets what is too old.
@@ -401,7 +422,7 @@ impl Shard {
             && is_due(self.table.trace(trace).last, self.settings.t_keep)
         {
             self.close(trace, false);
-            self.stats.expired += self.table.remove_trace(trace) as u64;
+            self.stats.expired += self.remove(&[trace]);
         }
     }
 
@@ -417,53 +438,6 @@ impl Shard {
         }
         self.take_turns();
         self.walk_all();
-    }
-
-    /// Makes room. A trace that had nothing to give is not looked at again before its next span.
-    fn evict(&mut self) {
-        if let Some(trace) = self.table.oldest(Shelf::Closed) {
-            self.close(trace, false);
-            self.stats.evicted_closed += self.table.remove_trace(trace) as u64;
-            return;
-        }
-        while let Some(trace) = self.table.oldest(Shelf::Open) {
-            let freed = self.thin(trace);
-            self.stats.evicted_settled += freed;
-            if freed > 0 {
-                return;
-            }
-            self.table.renew(trace, Shelf::Stuck);
-        }
-        if let Some(trace) = self.table.oldest(Shelf::Stuck) {
-            self.give_up(trace);
-            self.close(trace, false);
-            self.stats.evicted_waiting += self.table.remove_trace(trace) as u64;
-        }
-    }
-
-    /// Takes settled spans without children out of an open trace, oldest first.
-    fn thin(&mut self, trace: Slot) -> u64 {
-        let mut freed = 0;
-        for _ in 0..LOOKS {
-            let slot = self.table.trace(trace).first;
-            let entry = self.table.entry(slot);
-            let may_go = entry.is_present
-                && entry.first_child == NONE
-                && entry.context.standing != Standing::Waiting;
-            if !may_go {
-                self.table.rotate(trace);
-                continue;
-            }
-            let is_last = entry.next_in_trace == NONE;
-            let before = self.table.len();
-            self.note_loss(trace);
-            self.table.remove_leaf(slot);
-            freed += (before - self.table.len()) as u64;
-            if is_last || self.table.oldest(Shelf::Open) != Some(trace) {
-                break;
-            }
-        }
-        freed
     }
 
     /// Hands over what changed. Between two sightings, so that a move never shows half done.

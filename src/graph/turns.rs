@@ -228,16 +228,17 @@ impl Shard {
 
     /// Whether a crew runs a span: its members' parents are an order and no calls (E-12).
     fn is_in_crew(&self, slot: Slot) -> bool {
-        let mut at = self.table.entry(slot).parent;
+        let mut at = self.table.links(slot).parent;
         for _ in 0..MOST_STEPS {
             if at == NONE {
                 return false;
             }
-            let entry = self.table.entry(at);
-            if entry.seen.role == Role::Actor {
+            if let Some(entry) = self.table.come(at)
+                && entry.seen.role == Role::Actor
+            {
                 return entry.seen.flags.has(Flags::CREW);
             }
-            at = entry.parent;
+            at = self.table.links(at).parent;
         }
         false
     }
@@ -273,7 +274,7 @@ impl Shard {
     }
 
     pub(super) fn recount(&mut self, slot: Slot, change: impl FnOnce(&mut Entry)) {
-        let trace = self.table.entry(slot).trace;
+        let trace = self.table.links(slot).trace;
         self.reopen(trace);
         self.take_back(slot);
         change(self.table.entry_mut(slot));
@@ -286,18 +287,19 @@ impl Shard {
         let (mut handoffs, mut agents) = (Vec::new(), Vec::new());
         let mut slot = self.table.trace(trace).first;
         while slot != NONE {
+            let links = self.table.links(slot);
             let entry = self.table.entry(slot);
             let place = Place {
                 start: entry.seen.start,
                 span: entry.seen.span,
                 slot,
             };
-            if entry.is_present && entry.seen.role == Role::Handoff {
+            if links.is_present && entry.seen.role == Role::Handoff {
                 handoffs.push(place);
-            } else if is_activation(entry) && !entry.is_twin {
+            } else if links.is_present && is_activation(entry) && !entry.is_twin {
                 agents.push(place);
             }
-            slot = entry.next_in_trace;
+            slot = links.next_in_trace;
         }
         handoffs.sort_unstable();
         agents.sort_unstable();
@@ -311,14 +313,15 @@ impl Shard {
         let mut calls = Vec::new();
         let mut slot = self.table.trace(trace).first;
         while slot != NONE {
+            let links = self.table.links(slot);
             let entry = self.table.entry(slot);
-            let is_call = entry.is_present && entry.seen.role == Role::Model;
-            if (is_call || is_activation(entry)) && entry.parent != NONE {
+            let is_call = entry.seen.role == Role::Model || is_activation(entry);
+            if links.is_present && is_call && links.parent != NONE {
                 let seen = &entry.seen;
-                let side = (entry.parent, seen.service, seen.node);
+                let side = (links.parent, seen.service, seen.node);
                 calls.push((side, seen.start, Reverse(seen.end), seen.span, slot));
             }
-            slot = entry.next_in_trace;
+            slot = links.next_in_trace;
         }
         calls.sort_unstable();
         for group in calls.chunk_by(|a, b| a.0 == b.0) {
@@ -374,12 +377,12 @@ impl Shard {
     }
 
     fn is_below(&self, slot: Slot, above: Slot) -> bool {
-        let mut at = self.table.entry(slot).parent;
+        let mut at = self.table.links(slot).parent;
         for _ in 0..MOST_STEPS {
             if at == NONE || at == above {
                 break;
             }
-            at = self.table.entry(at).parent;
+            at = self.table.links(at).parent;
         }
         at == above && at != NONE
     }
@@ -387,12 +390,12 @@ impl Shard {
     /// E-16: whether the structure above an agent says no more than that somebody had to start it.
     fn may_be_handed(&self, slot: Slot, from: NodeId) -> bool {
         let mut entry = *self.table.entry(slot);
-        if entry.seen.flags.has(Flags::HANDED) {
-            // what it says itself counts after this
+        if entry.seen.flags.has(Flags::HANDED) || entry.seen.flags.has(Flags::MESSAGED) {
+            // what it says itself and what its links say counts after this
             entry.turn = Turn::NOBODY;
         }
         let context = &entry.context;
-        match reading::of(&entry, slot, false, |at| self.seen(at)) {
+        match reading::of(&entry, slot, None, |at| self.seen(at)) {
             Reading::Call(edge) if edge.from == from => true,
             Reading::Call(_) => entry.turn.from == NO_NODE && context.is_weak(),
             Reading::Entry(_) => true,
@@ -400,28 +403,32 @@ impl Shard {
         }
     }
 
+    fn is_turn(&self, slot: Slot) -> bool {
+        self.table.links(slot).is_present && is_activation(self.table.entry(slot))
+    }
+
     /// E-15: whether an agent starts after a handoff, beside the span of who hands over or beside that span's parent.
     fn is_next_beside(&self, slot: Slot, handoff: Slot) -> bool {
         if self.seen(slot).start < self.seen(handoff).end {
             return false;
         }
-        let mut giver = self.table.entry(handoff).parent;
+        let mut giver = self.table.links(handoff).parent;
         for _ in 0..MOST_STEPS {
-            if giver == NONE || is_activation(self.table.entry(giver)) {
+            if giver == NONE || self.is_turn(giver) {
                 break;
             }
-            giver = self.table.entry(giver).parent;
+            giver = self.table.links(giver).parent;
         }
         if giver == NONE {
             return false;
         }
-        let parent = self.table.entry(giver).parent;
+        let parent = self.table.links(giver).parent;
         let above = if parent == NONE {
             NONE
         } else {
-            self.table.entry(parent).parent
+            self.table.links(parent).parent
         };
-        let own = self.table.entry(slot).parent;
+        let own = self.table.links(slot).parent;
         own != NONE && (own == parent || own == above)
     }
 }
@@ -439,8 +446,8 @@ pub(super) fn note(trace: &mut Trace, seen: &Sighting) {
         || seen.flags.has(Flags::RETRIED) && seen.outcome.is_failure();
 }
 
-/// Whether a span is an agent's turn.
+/// Whether a span that has come is an agent's turn.
 pub(super) fn is_activation(entry: &Entry) -> bool {
     let is_actor = entry.seen.role == Role::Actor || entry.is_agent();
-    entry.is_present && is_actor && entry.seen.kind == NodeKind::Agent && entry.seen.bears_node()
+    is_actor && entry.seen.kind == NodeKind::Agent && entry.seen.bears_node()
 }

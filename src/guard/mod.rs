@@ -203,11 +203,14 @@ pub struct Scan {
 /// Reads a recording from its first request to its last, as the daemon would.
 #[must_use]
 pub fn scan(settings: GuardSettings, requests: impl IntoIterator<Item = Bytes>) -> Scan {
-    let guard = Guard::new(GuardSettings {
+    let mut settings = GuardSettings {
         shards: 1,
         enriches: false,
         ..settings
-    });
+    };
+    // there is time to look at every trace
+    settings.shard.walk.healthy_every = 1;
+    let guard = Guard::new(settings);
     let (mut worker, mut settler, mut ticker) = (guard.worker(), guard.settler(), guard.ticker());
     let (mut counts, mut malformed) = (ScanCounts::default(), 0);
     // no clock: stream time alone moves

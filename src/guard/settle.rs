@@ -5,6 +5,9 @@ use crate::graph::{Candidates, Changes, Numbers, Shard};
 use crate::guard::stream::StreamTime;
 use crate::scan::Sighting;
 
+/// Sightings for which is made ready at once: what they need fits the nearer caches.
+const BATCH: usize = 512;
+
 /// Pairs sightings as they come. One writer.
 pub struct Settler {
     shard: Shard,
@@ -21,9 +24,12 @@ impl Settler {
 
     /// Takes a request's sightings, in order of arrival.
     pub fn settle(&mut self, sightings: &[Sighting], now: Nanos) {
-        for sighting in sightings {
-            self.time.observe(sighting.end, now);
-            self.shard.pair(sighting, self.time.at(now));
+        for batch in sightings.chunks(BATCH) {
+            self.shard.prepare(batch);
+            for sighting in batch {
+                self.time.observe(sighting.end, now);
+                self.shard.pair(sighting, self.time.at(now));
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use crate::scan::identity;
 use crate::scan::kind::Role;
 use crate::scan::scanner::Dialect;
 use crate::scan::text::after;
-use crate::scan::{logfire, steps, transport};
+use crate::scan::{arguments, logfire, steps, transport};
 
 /// By which rules a node is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -447,7 +447,7 @@ fn tool<'a>(facts: &Facts<'a>, span: &SpanView<'a>, dialect: Dialect) -> Class<'
         b"Delegate work to coworker",
         b"Ask question to coworker",
     ];
-    if coworkers.contains(&name) && !coworker(facts.text(Slot::Arguments)).is_empty() {
+    if coworkers.contains(&name) && !arguments::coworker(facts.text(Slot::Arguments)).is_empty() {
         return Class::Node(Role::Actor, Named::Coworker); // E-13
     }
     let from = facts.text(Slot::AgentName);
@@ -467,7 +467,7 @@ fn tool<'a>(facts: &Facts<'a>, span: &SpanView<'a>, dialect: Dialect) -> Class<'
     let verbs: [&[u8]; 3] = [b"transfer_to_", b"handoff_to_", b"delegate_to_"];
     match verbs.iter().find_map(|verb| after_any_case(own, verb)) {
         Some(b"agent") => Class::Handoff {
-            to: argument(facts.text(Slot::Arguments)),
+            to: arguments::agent(facts.text(Slot::Arguments)),
             from,
         },
         Some(to) if !to.is_empty() => Class::Handoff { to, from },
@@ -483,46 +483,19 @@ fn after_any_case<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     head.eq_ignore_ascii_case(prefix).then_some(tail)
 }
 
-/// The arguments' `coworker` (E-13, R-06).
-pub(crate) fn coworker(json: &[u8]) -> &[u8] {
-    #[derive(serde::Deserialize)]
-    struct Arguments<'a> {
-        #[serde(borrow)]
-        coworker: Option<&'a str>,
-    }
-    serde_json::from_slice::<Arguments<'_>>(json)
-        .ok()
-        .and_then(|arguments| arguments.coworker)
-        .map(str::as_bytes)
-        .unwrap_or_default()
-}
-
-/// The arguments' `agent_name`, the one field that may be looked at; empty if there is none or it is escaped.
-fn argument(json: &[u8]) -> &[u8] {
-    #[derive(serde::Deserialize)]
-    struct Arguments<'a> {
-        #[serde(borrow)]
-        agent_name: Option<&'a str>,
-    }
-    serde_json::from_slice::<Arguments<'_>>(json)
-        .ok()
-        .and_then(|arguments| arguments.agent_name)
-        .map(str::as_bytes)
-        .unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::scan::testing::{read, spans};
     use proptest::prelude::*;
 
-    const DIALECTS: [Dialect; 5] = [
+    const DIALECTS: [Dialect; 6] = [
         Dialect::Plain,
         Dialect::LlamaIndex,
         Dialect::LangChain,
         Dialect::Haystack,
         Dialect::A2aSdk,
+        Dialect::LogfireAgents,
     ];
 
     proptest! {

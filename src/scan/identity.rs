@@ -9,7 +9,7 @@ use crate::scan::kind::NodeKind;
 use crate::scan::origin::Origin;
 use crate::scan::peer;
 use crate::scan::sighting::Flags;
-use crate::scan::{classify, hash, model, steps, text, transport};
+use crate::scan::{arguments, hash, model, steps, text, transport};
 use std::sync::Arc;
 
 /// Who a node is, before it has a number. Nodes of different realms never join (R-GRA-7).
@@ -74,7 +74,7 @@ pub(crate) fn words<'a>(named: Named, facts: &Facts<'a>, span: &SpanView<'a>) ->
         Named::Current => [steps::current_agent(facts.text(Slot::Arguments)), b"", b""],
         Named::Topic => [transport::addressee(facts), b"", b""],
         Named::HostedGuardrail => [facts.text(Slot::HostedGuardrail), b"", b""],
-        Named::Coworker => [classify::coworker(facts.text(Slot::Arguments)), b"", b""],
+        Named::Coworker => [arguments::coworker(facts.text(Slot::Arguments)), b"", b""],
         Named::Workflow => [workflow(facts, span), b"", unnamed_kind(facts)],
         Named::Model => model_words(facts),
         Named::Tool => [tool(facts, span), b"", b""],

@@ -11,6 +11,7 @@
 //! **Not here.** Parents, calls, counts (`graph`): nothing here knows a second span.
 
 mod alias;
+mod arguments;
 mod cache;
 mod classify;
 mod facts;

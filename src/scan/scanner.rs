@@ -190,7 +190,6 @@ impl Scanner {
                 tool => self.name(Named::Tool, [tool, b"", b""], 0, origin).name,
             }
         });
-        let named = node.map(|(named, _)| named);
         let node = match node {
             Some((named, words)) => {
                 let port = identity::port(named, &facts);
@@ -204,21 +203,14 @@ impl Scanner {
             sighting.name = known.name;
             sighting.flags = sighting.flags.with(known.flags);
             sighting.operation = operation(sighting.role, &facts, known);
-            if named == Some(Named::Workflow) && facts.has(Slot::CrewKey) {
-                sighting.flags = sighting.flags.with(Flags::CREW);
-            }
         } else {
             sighting.operation = hash::digest(span.name);
         }
         if let Some(tool) = served {
             sighting.name = tool;
         }
-        // a step whose name says nothing is nobody's (K-18)
-        if sighting.role == Role::Step && sighting.flags.has(Flags::DEFAULT_AGENT) {
-            let is_nobody = named != Some(Named::Addressee);
-            if is_nobody {
-                (sighting.role, sighting.node) = (Role::Neutral, NO_NODE);
-            }
+        if is_nobodys(&sighting) {
+            (sighting.role, sighting.node) = (Role::Neutral, NO_NODE);
         }
         Ok(Scanned {
             sighting,
@@ -250,6 +242,9 @@ impl Scanner {
             }
             Class::Node(role, named) => {
                 sighting.role = role;
+                if named == Named::Workflow && facts.has(Slot::CrewKey) {
+                    sighting.flags = sighting.flags.with(Flags::CREW);
+                }
                 if role == Role::Model {
                     if facts.has(Slot::AiOperation) {
                         sighting.flags = sighting.flags.with(Flags::RETRIED);
@@ -377,6 +372,13 @@ impl Scanner {
         sighting.peer = known.node.id;
         sighting.flags = sighting.flags.with(known.flags);
     }
+}
+
+/// Whether it is a step whose name says nothing (K-18).
+fn is_nobodys(sighting: &Sighting) -> bool {
+    let flags = sighting.flags;
+    let is_step = sighting.role == Role::Step && flags.has(Flags::DEFAULT_AGENT);
+    is_step && !flags.has(Flags::MESSAGED) && !flags.has(Flags::TURN)
 }
 
 /// The agent that a span says it belongs to.

@@ -2,6 +2,7 @@
 
 mod joins;
 mod orders;
+mod prose;
 mod vectors;
 mod walks;
 
@@ -165,7 +166,7 @@ fn calls_belong_to_the_nearest_actor() {
     );
 }
 
-/// B-03 to B-05: shown at once, moved when the parent comes, also after it was given up.
+/// B-03 to B-05, C-95: shown at once, moved when the parent comes, also after it was given up.
 #[test]
 fn a_call_waits_for_its_caller_and_is_moved_to_it() {
     let mut scene = scene(100);
@@ -320,7 +321,7 @@ fn nested_model_spans_are_one_call_with_the_best_name_and_the_innermost_tokens()
     assert_eq!((counts.tokens_in, counts.cost), (5, 7));
 }
 
-///
+/// R-08, C-97.
 #[test]
 fn a_span_that_is_its_own_ancestor_is_settled_all_the_same() {
     let mut scene = scene(100);

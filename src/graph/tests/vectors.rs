@@ -56,7 +56,7 @@ fn events(list: &Value) -> Vec<Event> {
 }
 
 /// One span with its resource and its scope.
-fn group(defaults: &Value, span: &Value) -> ResourceSpans {
+pub(super) fn group(defaults: &Value, span: &Value) -> ResourceSpans {
     let either = |key: &str| match word(span, key) {
         "" => word(defaults, key),
         own => own,
@@ -130,7 +130,7 @@ fn group(defaults: &Value, span: &Value) -> ResourceSpans {
     }
 }
 
-fn request(groups: &[ResourceSpans]) -> Bytes {
+pub(super) fn request(groups: &[ResourceSpans]) -> Bytes {
     let request = ExportTraceServiceRequest {
         resource_spans: groups.to_vec(),
     };

@@ -7,7 +7,8 @@
 //! numbers of activations and places are compared for equality only.
 
 use crate::base::{NodeId, SpanId};
-use crate::graph::entry::{Counted, CountedCall, Entry, NONE, Slot};
+use crate::graph::counting::{Counted, CountedCall};
+use crate::graph::entry::{Entry, NONE, Slot};
 use crate::graph::shard::Shard;
 use crate::graph::walk::judge::Call;
 use crate::scan::{Flags, NO_NODE, Outcome, Role};
@@ -70,8 +71,8 @@ impl Shard {
         let (mut spans, mut waits) = (0, false);
         let mut slot = self.table.trace(trace).first;
         while slot != NONE {
-            let entry = self.table.entry(slot);
-            if entry.parent == NONE {
+            let links = self.table.links(slot);
+            if links.parent == NONE {
                 found.steps.push(Step {
                     slot,
                     act: NOWHERE,
@@ -79,8 +80,8 @@ impl Shard {
                 });
             }
             spans += 1;
-            waits |= waits_for_answer(entry);
-            slot = entry.next_in_trace;
+            waits |= links.is_present && waits_for_answer(self.table.entry(slot));
+            slot = links.next_in_trace;
         }
         match (spans > MOST_SPANS, waits) {
             (true, _) => Readiness::TooLarge,
@@ -102,7 +103,8 @@ impl Shard {
         while let Some(step) = found.steps.pop() {
             let entry = self.table.entry(step.slot);
             let mut inner = step;
-            if entry.is_present {
+            let links = self.table.links(step.slot);
+            if links.is_present {
                 inner.act = self.enter(step, entry, found);
                 if inner.act != step.act {
                     inner.nest = NONE;
@@ -111,13 +113,13 @@ impl Shard {
                     self.note_call(step, &mut inner, call, found);
                 }
             }
-            let mut child = entry.first_child;
+            let mut child = links.first_child;
             while child != NONE {
                 found.steps.push(Step {
                     slot: child,
                     ..inner
                 });
-                child = self.table.entry(child).next_sibling;
+                child = self.table.links(child).next_sibling;
             }
         }
         if has_handoffs {
@@ -198,7 +200,7 @@ impl Shard {
             outcome: call.outcome,
             slot,
             nest,
-            parent: self.table.entry(slot).parent,
+            parent: self.table.links(slot).parent,
             starts: NOWHERE,
             last: slot,
             last_start: self.seen(slot).start,
@@ -289,7 +291,7 @@ impl Found {
     }
 }
 
-/// Whether a client's span waits for the server's (B-06).
+/// Whether a client's span that has come waits for the server's (B-06).
 fn waits_for_answer(entry: &Entry) -> bool {
-    entry.is_present && entry.seen.peer != NO_NODE && !entry.is_overdue && entry.answers.is_empty()
+    entry.seen.peer != NO_NODE && !entry.is_overdue && entry.answers.is_empty()
 }
