@@ -381,6 +381,19 @@ mod tests {
         windows
     }
 
+    /// D2: a number that is given to another brings nothing with it.
+    #[test]
+    fn a_number_that_is_let_go_begins_anew() {
+        let mut windows = stream(100, |_| None);
+        windows.absorb(4, Bucket(START + 99), &cell(5, 0, 20));
+        windows.forget(|id| id == 3);
+        assert_eq!((windows.recent(3), windows.live()), (Recent::default(), 1));
+        windows.absorb(3, Bucket(START + 99), &cell(1, 0, 20));
+        windows.roll(at(100));
+        assert_eq!(windows.recent(3).five.calls, 1);
+        assert_eq!((windows.recent(4).five.calls, windows.live()), (5, 2));
+    }
+
     #[test]
     fn the_last_minute_and_the_last_five_are_told_apart_from_what_was_before() {
         let windows = stream(100, |bucket| (bucket >= 97).then(|| cell(10, 10, 20)));

@@ -244,3 +244,17 @@ fn mistakes_in_the_configuration_are_all_found() {
     );
     assert!(serde_json::from_str::<AgentGuardConfig>(r#"{"shard":2}"#).is_err());
 }
+
+/// R-GRA-3: a trace that is kept must not outlive the nodes that it refers to.
+#[test]
+fn entries_age_no_sooner_than_traces_or_never() {
+    let mistakes = |expire_after| {
+        let config = AgentGuardConfig {
+            expire_after: Duration::from_secs(expire_after),
+            ..AgentGuardConfig::default()
+        };
+        config.mistakes().iter().map(|m| m.key).collect::<Vec<_>>()
+    };
+    assert_eq!(mistakes(3_599), ["expire_after"]);
+    assert!(mistakes(3_600).is_empty() && mistakes(0).is_empty());
+}
