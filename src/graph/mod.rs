@@ -20,6 +20,7 @@ mod evict;
 mod forget;
 mod found;
 mod index;
+mod inner;
 mod interner;
 mod latency;
 mod ledger;

@@ -20,7 +20,7 @@
 use crate::base::{EdgeId, Nanos, NodeId, SpanId, TraceId};
 use crate::graph::counts::Counts;
 use crate::graph::echoes::Echoes;
-use crate::graph::entry::{Call, Context, NONE, Slot, Standing};
+use crate::graph::entry::{Context, NONE, Slot, Standing};
 use crate::graph::interner::Interner;
 use crate::graph::ledger::{Alias, Differences, Ledger};
 use crate::graph::links::Links;
@@ -333,13 +333,11 @@ impl Shard {
         if was_waiting != waits {
             self.note_waiting(slot, waits);
         }
+        let told = self.tells_of(slot);
         self.table.entry_mut(slot).context = context;
-        if !waits && self.is_inner_model(slot) {
-            self.take_back(context.model);
-            let inner = Call::of(self.seen(slot), context.depth);
-            let merged = self.call(context.model).merged(&inner);
-            self.table.note_call(context.model, merged);
-            self.count(context.model);
+        let tells = self.tells_of(slot);
+        if told != tells {
+            self.tell(slot, told, tells);
         }
         self.pair_up(slot);
         self.count(slot);
@@ -355,14 +353,6 @@ impl Shard {
             trace.waiting = trace.waiting.saturating_sub(1);
             self.stats.waiting = self.stats.waiting.saturating_sub(1);
         }
-    }
-
-    /// E-40: whether another model span of the service tells of the same call, around this one.
-    pub(super) fn is_inner_model(&self, slot: Slot) -> bool {
-        let entry = self.table.entry(slot);
-        entry.seen.role == Role::Model
-            && entry.context.model != NONE
-            && self.table.entry(entry.context.model).seen.service == entry.seen.service
     }
 
     /// Stops waiting for what is missing in a trace (B-04, B-09).
