@@ -246,10 +246,12 @@ impl Shard {
                 at = self.table.links(at).parent;
             }
             let is_same = |other: Slot| {
-                let (inner, outer) = (self.seen(agent), self.table.entry(other));
-                is_activation(outer)
-                    && outer.seen.node == inner.node
-                    && outer.seen.service != inner.service
+                let inner = self.seen(agent);
+                self.table.come(other).is_some_and(|outer| {
+                    is_activation(outer)
+                        && outer.seen.node == inner.node
+                        && outer.seen.service != inner.service
+                })
             };
             if !passed.is_empty() && at != NONE && is_same(at) {
                 doors.extend(passed);

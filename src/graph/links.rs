@@ -287,18 +287,19 @@ impl Shard {
         let mut found = Vec::new();
         let mut slot = self.table.trace(trace).first;
         while slot != NONE {
-            let entry = self.table.entry(slot);
-            let seen = &entry.seen;
-            let links = self.table.links(slot);
-            let is_handoff = links.is_present && seen.role == Role::Handoff && seen.bears_node();
-            if is_handoff
-                && !seen.flags.has(Flags::RETURNS)
+            let is_handoff = |entry: &&Entry| {
+                entry.seen.role == Role::Handoff
+                    && entry.seen.bears_node()
+                    && !entry.seen.flags.has(Flags::RETURNS)
+            };
+            if let Some(entry) = self.table.come(slot).filter(is_handoff)
                 && reading::hands_off(entry) == actor
                 && self.receipt_around(slot) == Some(receipt)
             {
+                let seen = &entry.seen;
                 found.push((seen.start, seen.span, seen.node));
             }
-            slot = links.next_in_trace;
+            slot = self.table.links(slot).next_in_trace;
         }
         found.sort_unstable_by_key(|(start, span, _)| (*start, *span));
         for (place, (_, _, node)) in handed.iter_mut().zip(found) {

@@ -165,8 +165,9 @@ impl SpanTable {
         &mut self.links[slot as usize]
     }
 
-    /// What a span that has come said; of a placeholder, nothing that means anything.
+    /// What a span that has come said. Where it may be a placeholder, ask [`SpanTable::come`]: its entry is somebody else's.
     pub(crate) fn entry(&self, slot: Slot) -> &Entry {
+        debug_assert!(self.links(slot).is_present, "a placeholder says nothing");
         &self.entries[slot as usize]
     }
 
