@@ -258,3 +258,23 @@ fn entries_age_no_sooner_than_traces_or_never() {
     assert_eq!(mistakes(3_599), ["expire_after"]);
     assert!(mistakes(3_600).is_empty() && mistakes(0).is_empty());
 }
+
+/// R-GRA-3: the threads let entries age, and take them up again.
+#[tokio::test]
+async fn what_nobody_sees_for_long_leaves_the_published_graph() {
+    let scene = scene(&quick());
+    scene.connector.start().await.unwrap();
+    for generation in 1..3 {
+        scene.send().unwrap();
+        scene.until("published", |_| scene.agents() > 0);
+        let agents = scene.agents();
+        scene.until("aged", |numbers| {
+            let minute = 60_000_000_000;
+            scene.clock.fetch_add(minute, Ordering::Relaxed);
+            numbers.nodes.iter().all(|(_, count)| *count == 0)
+        });
+        let expired = scene.connector.numbers().expired;
+        assert!(expired.nodes >= generation * agents && expired.edges > 0);
+    }
+    scene.connector.shutdown(Duration::from_secs(5)).await;
+}
