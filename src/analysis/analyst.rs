@@ -7,7 +7,7 @@ use crate::analysis::components::Components;
 use crate::analysis::entries::Traffic;
 use crate::analysis::findings::{Analysis, Blast, Cycle, NodeRisk, SystemTerm, Term, Terms};
 use crate::analysis::found::{Found, Ground, Taken};
-use crate::analysis::hardness::{Learned, fallbacks};
+use crate::analysis::hardness::{Learned, PRIOR, fallbacks};
 use crate::analysis::needs::{Needs, Rules, SLACK};
 use crate::analysis::risk::{self, Grounds, RiskSettings};
 use crate::analysis::structure::{EdgeRow, Link, Lists, Structure};
@@ -262,10 +262,13 @@ impl Analyst {
         let figures = weights.nodes.get(at);
         let nothing = Recent::default();
         let instances = figures.and_then(|figures| figures.instances);
-        let expected = taken.expected.max(taken.certain);
+        // what no failure has proven weighs as much as it is likely
+        let belief = if taken.is_proven { 1.0 } else { PRIOR };
+        let spof = taken.certain * belief;
+        let expected = taken.expected.max(spof);
         let terms = risk::terms(
             &Grounds {
-                spof_share: taken.certain,
+                spof_share: spof,
                 blast_share: expected,
                 recent: figures.map_or(&nothing, |figures| &figures.recent),
                 is_in_cycle: cycle != NO_CYCLE,
@@ -278,7 +281,7 @@ impl Analyst {
             terms,
             is_spof: taken.is_spof,
             is_proven: taken.is_proven,
-            spof_share: terms[Term::Spof as usize],
+            spof_share: taken.certain.clamp(0.0, 1.0) as f32,
             blast: Blast {
                 direct: taken.direct,
                 transitive: taken.transitive,

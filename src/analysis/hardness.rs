@@ -25,7 +25,7 @@ use crate::scan::NodeKind;
 use std::collections::HashMap;
 
 /// How likely an edge is hard of which nothing is known.
-const PRIOR: f64 = 0.7;
+pub(super) const PRIOR: f64 = 0.7;
 /// The same for weak kinds (`span-conventions` §1.3).
 const WEAK_PRIOR: f64 = 0.3;
 /// Edges that the prior weighs as much as, among all kinds and in one.

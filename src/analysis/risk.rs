@@ -6,7 +6,7 @@
 //!
 //! | term | rᵢ |
 //! |---|---|
-//! | spof | share of its realm's traffic that fails for certain with v |
+//! | spof | share of its realm's traffic that fails for certain with v; × 0.7, the prior, unless failures have proven it |
 //! | blast | share that is expected to fail with v |
 //! | failure | burn / 14.4, at most 1, × impact; burn = failing share of calls / (1 − objective) |
 //! | latency | 0 up to half as slow again as the reference, 1 from six times on, by the logarithm, × impact |

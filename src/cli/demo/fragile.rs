@@ -4,10 +4,10 @@
 
 use super::watch::name;
 use crate::analysis::{Cycle, NodeRisk, Term};
-use crate::base::NodeId;
+use crate::base::{Nanos, NodeId};
 use crate::graph::NodeRow;
 use crate::guard::Snapshot;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -18,39 +18,57 @@ const SETTLED: Duration = Duration::from_secs(8);
 const LOOKS: u32 = 3;
 
 /// Tells of findings as they come up.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Fragile {
-    /// Nodes that were single points of failure at the last looks, which each had `count`.
-    candidates: BTreeSet<NodeId>,
-    looks: u32,
+    /// When the live system began; who was seen before it only is the recording's.
+    since: Nanos,
+    /// Nodes that are single points of failure, or are so no more, and at how many looks in a row they were.
+    looks: BTreeMap<NodeId, (bool, u32)>,
     told: BTreeSet<NodeId>,
     cycles: BTreeSet<Vec<NodeId>>,
 }
 
 impl Fragile {
+    /// Knows of nothing yet.
+    pub(super) fn new(since: Nanos) -> Self {
+        Fragile {
+            since,
+            looks: BTreeMap::new(),
+            told: BTreeSet::new(),
+            cycles: BTreeSet::new(),
+        }
+    }
+
     /// What is new since the last look.
     pub(super) fn look(&mut self, at: Duration, snapshot: &Snapshot) -> Vec<String> {
         if at < SETTLED {
             return Vec::new();
         }
-        let spofs: BTreeSet<NodeId> = rated(snapshot)
-            .filter(|(_, risk)| risk.is_spof)
-            .map(|(row, _)| row.record.node)
-            .collect();
-        self.looks = if spofs == self.candidates {
-            self.looks + 1
-        } else {
-            1
-        };
-        self.candidates = spofs;
-        let mut lines = Vec::new();
-        if self.looks >= LOOKS {
-            let mut new: Vec<(&NodeRow, &NodeRisk)> = rated(snapshot)
-                .filter(|(row, risk)| risk.is_spof && self.told.insert(row.record.node))
-                .collect();
-            new.sort_by(|(_, a), (_, b)| b.spof_share.total_cmp(&a.spof_share));
-            lines.extend(new.into_iter().map(|(row, risk)| spof(row, risk)));
+        let (mut new, mut gone) = (Vec::new(), Vec::new());
+        for (row, risk) in self.rated(snapshot) {
+            let node = row.record.node;
+            let (was, looks) = self.looks.get(&node).copied().unwrap_or_default();
+            let looks = if was == risk.is_spof { looks + 1 } else { 1 };
+            let is_told = self.told.contains(&node);
+            if looks >= LOOKS && risk.is_spof && !is_told {
+                new.push((row, risk));
+            } else if looks >= LOOKS && !risk.is_spof && is_told {
+                gone.push(row);
+            }
+            self.looks.insert(node, (risk.is_spof, looks));
         }
+        new.sort_by(|(_, a), (_, b)| b.spof_share.total_cmp(&a.spof_share));
+        self.told.extend(new.iter().map(|(row, _)| row.record.node));
+        for row in &gone {
+            self.told.remove(&row.record.node);
+        }
+        let mut lines: Vec<String> = new.into_iter().map(|(row, risk)| spof(row, risk)).collect();
+        lines.extend(gone.into_iter().map(|row| {
+            format!(
+                "✓ {} is no single point of failure: its callers go on without it",
+                name(row)
+            )
+        }));
         for cycle in snapshot.analysis.cycles() {
             lines.extend(self.cycle(cycle, snapshot));
         }
@@ -70,13 +88,13 @@ impl Fragile {
     }
 
     /// The nodes with the highest scores, and why.
-    pub(super) fn table(snapshot: &Snapshot, rows: usize) -> String {
+    pub(super) fn table(&self, snapshot: &Snapshot, rows: usize) -> String {
         let mut rated: Vec<(&NodeRow, &NodeRisk)> = rated(snapshot)
             .filter(|(_, risk)| risk.score > 0.0)
             .collect();
         rated.sort_by(|(_, a), (_, b)| b.score.total_cmp(&a.score));
         let mut out = format!(
-            "  risk of the system {:.1} of 10\n  {:<10} {:<28} {:>5} {:>5} {:>8} {:>11}  {}\n",
+            "  risk of the system {:.1} of 10\n  {:<10} {:<28} {:>5} {:>7} {:>8} {:>11}  {}\n",
             snapshot.analysis.system(),
             "risk",
             "name",
@@ -89,11 +107,15 @@ impl Fragile {
         for (row, risk) in rated.into_iter().take(rows) {
             let line = writeln!(
                 out,
-                "  {:<10} {:<28} {:>5.1} {:>5} {:>6.0} % {:>4} ({:>3})  {}",
+                "  {:<10} {:<28} {:>5.1} {:>7} {:>6.0} % {:>5} ({:>3})  {}",
                 row.record.key.kind.as_str(),
                 name(row),
                 risk.score,
-                if risk.is_spof { "yes" } else { "-" },
+                match (risk.is_spof, risk.is_proven) {
+                    (true, true) => "yes",
+                    (true, false) => "likely",
+                    _ => "-",
+                },
                 100.0 * risk.blast.share,
                 risk.blast.direct,
                 risk.blast.transitive,
@@ -104,16 +126,27 @@ impl Fragile {
         }
         out
     }
-}
 
-fn rated(snapshot: &Snapshot) -> impl Iterator<Item = (&NodeRow, &NodeRisk)> {
-    let findings = snapshot.analysis.nodes();
-    snapshot.graph.nodes().iter().zip(findings.iter())
+    /// The live system's nodes with what is known of their risk.
+    fn rated<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+    ) -> impl Iterator<Item = (&'s NodeRow, &'s NodeRisk)> {
+        let findings = snapshot.analysis.nodes();
+        let since = self.since.0;
+        let nodes = snapshot.graph.nodes().iter().zip(findings.iter());
+        nodes.filter(move |(row, _)| row.counts.last_seen >= since)
+    }
 }
 
 fn spof(row: &NodeRow, risk: &NodeRisk) -> String {
     format!(
-        "! single point of failure: {} {}, {:.0} % of the traffic fails with it (risk {:.1} of 10)",
+        "! single point of failure{}: {} {}, {:.0} % of the traffic fails with it, risk {:.1} of 10",
+        if risk.is_proven {
+            ""
+        } else {
+            ", as far as is seen"
+        },
         row.record.key.kind.as_str(),
         name(row),
         100.0 * risk.spof_share,

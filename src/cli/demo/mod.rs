@@ -282,7 +282,7 @@ struct Stage {
 impl Stage {
     /// Plays and tells; for ever, or once.
     async fn play(mut self, once: bool) -> anyhow::Result<()> {
-        let (mut watch, mut fragile) = (Watch::default(), Fragile::default());
+        let (mut watch, mut fragile) = (Watch::default(), Fragile::new(self.start));
         // what the recording showed is told
         drop(watch.look(Duration::ZERO, &self.guard.published()));
         let mut seconds = interval(SECOND);
@@ -311,7 +311,7 @@ impl Stage {
                     "\n  {nodes} nodes, {edges} edges, {} spans\n{}\n{}",
                     self.sent,
                     watch.table(TABLE_ROWS),
-                    Fragile::table(&published, TABLE_ROWS)
+                    fragile.table(&published, TABLE_ROWS)
                 ));
             }
             if once && at > ONCE && self.player.is_idle() {
