@@ -287,18 +287,17 @@ impl Shard {
         let mut found = Vec::new();
         let mut slot = self.table.trace(trace).first;
         while slot != NONE {
-            let entry = self.table.entry(slot);
-            let seen = &entry.seen;
-            let links = self.table.links(slot);
-            let is_handoff = links.is_present && seen.role == Role::Handoff && seen.bears_node();
-            if is_handoff
+            if let Some(entry) = self.table.come(slot)
+                && let seen = &entry.seen
+                && seen.role == Role::Handoff
+                && seen.bears_node()
                 && !seen.flags.has(Flags::RETURNS)
                 && reading::hands_off(entry) == actor
                 && self.receipt_around(slot) == Some(receipt)
             {
                 found.push((seen.start, seen.span, seen.node));
             }
-            slot = links.next_in_trace;
+            slot = self.table.links(slot).next_in_trace;
         }
         found.sort_unstable_by_key(|(start, span, _)| (*start, *span));
         for (place, (_, _, node)) in handed.iter_mut().zip(found) {

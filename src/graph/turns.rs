@@ -287,19 +287,19 @@ impl Shard {
         let (mut handoffs, mut agents) = (Vec::new(), Vec::new());
         let mut slot = self.table.trace(trace).first;
         while slot != NONE {
-            let links = self.table.links(slot);
-            let entry = self.table.entry(slot);
-            let place = Place {
-                start: entry.seen.start,
-                span: entry.seen.span,
-                slot,
-            };
-            if links.is_present && entry.seen.role == Role::Handoff {
-                handoffs.push(place);
-            } else if links.is_present && is_activation(entry) && !entry.is_twin {
-                agents.push(place);
+            if let Some(entry) = self.table.come(slot) {
+                let place = Place {
+                    start: entry.seen.start,
+                    span: entry.seen.span,
+                    slot,
+                };
+                if entry.seen.role == Role::Handoff {
+                    handoffs.push(place);
+                } else if is_activation(entry) && !entry.is_twin {
+                    agents.push(place);
+                }
             }
-            slot = links.next_in_trace;
+            slot = self.table.links(slot).next_in_trace;
         }
         handoffs.sort_unstable();
         agents.sort_unstable();
@@ -314,9 +314,10 @@ impl Shard {
         let mut slot = self.table.trace(trace).first;
         while slot != NONE {
             let links = self.table.links(slot);
-            let entry = self.table.entry(slot);
-            let is_call = entry.seen.role == Role::Model || is_activation(entry);
-            if links.is_present && is_call && links.parent != NONE {
+            let is_call = |entry: &&Entry| entry.seen.role == Role::Model || is_activation(entry);
+            if let Some(entry) = self.table.come(slot).filter(is_call)
+                && links.parent != NONE
+            {
                 let seen = &entry.seen;
                 let side = (links.parent, seen.service, seen.node);
                 calls.push((side, seen.start, Reverse(seen.end), seen.span, slot));

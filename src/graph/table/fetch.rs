@@ -31,7 +31,7 @@ impl SpanTable {
             hashes.push(((trace >> 32) as u32, own, parent));
         }
         for slot in self.free.iter().rev().take(batch.len()) {
-            black_box((self.links(*slot).span, self.entry(*slot).fetch()));
+            black_box((self.links(*slot).span, self.entries[*slot as usize].fetch()));
         }
         for (trace, own, parent) in hashes.drain(..) {
             if let Some(slot) = self.by_trace.at_home(trace) {
@@ -42,7 +42,7 @@ impl SpanTable {
                 self.cursors.push(slot);
             }
             if let Some(slot) = self.by_span.at_home(parent) {
-                black_box((self.links(slot).span, self.entry(slot).fetch()));
+                black_box((self.links(slot).span, self.entries[slot as usize].fetch()));
             }
         }
         self.hashes = hashes;
@@ -63,7 +63,7 @@ impl SpanTable {
                     break;
                 }
                 cursors.retain_mut(|slot| {
-                    black_box(self.entry(*slot).fetch());
+                    black_box(self.entries[*slot as usize].fetch());
                     found.push(*slot);
                     *slot = self.links(*slot).next_sibling;
                     *slot != NONE

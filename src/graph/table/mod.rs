@@ -165,8 +165,9 @@ impl SpanTable {
         &mut self.links[slot as usize]
     }
 
-    /// What a span that has come said; of a placeholder, nothing that means anything.
+    /// What a span that has come said. A placeholder has no entry: in its place stands what means nothing.
     pub(crate) fn entry(&self, slot: Slot) -> &Entry {
+        debug_assert!(self.links(slot).is_present);
         &self.entries[slot as usize]
     }
 

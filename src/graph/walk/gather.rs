@@ -101,10 +101,9 @@ impl Shard {
             found.turns.extend(self.matched(trace));
         }
         while let Some(step) = found.steps.pop() {
-            let entry = self.table.entry(step.slot);
             let mut inner = step;
             let links = self.table.links(step.slot);
-            if links.is_present {
+            if let Some(entry) = self.table.come(step.slot) {
                 inner.act = self.enter(step, entry, found);
                 if inner.act != step.act {
                     inner.nest = NONE;
