@@ -245,15 +245,19 @@ impl Shard {
                 }
                 at = self.table.links(at).parent;
             }
-            let is_same = |other: Slot| {
-                let inner = self.seen(agent);
-                self.table.come(other).is_some_and(|outer| {
-                    is_activation(outer)
-                        && outer.seen.node == inner.node
-                        && outer.seen.service != inner.service
-                })
+            let inner = self.seen(agent);
+            let is_same = |outer: &Entry| {
+                is_activation(outer)
+                    && outer.seen.node == inner.node
+                    && outer.seen.service != inner.service
             };
-            if !passed.is_empty() && at != NONE && is_same(at) {
+            // of a caller that has not come nothing is known
+            let caller = if at == NONE {
+                None
+            } else {
+                self.table.come(at)
+            };
+            if !passed.is_empty() && caller.is_some_and(is_same) {
                 doors.extend(passed);
                 pairs.push((at, agent));
             }

@@ -287,12 +287,11 @@ impl Shard {
         let mut found = Vec::new();
         let mut slot = self.table.trace(trace).first;
         while slot != NONE {
-            let is_handoff = |entry: &&Entry| {
-                entry.seen.role == Role::Handoff
-                    && entry.seen.bears_node()
-                    && !entry.seen.flags.has(Flags::RETURNS)
-            };
-            if let Some(entry) = self.table.come(slot).filter(is_handoff)
+            if let Some(entry) = self.table.come(slot)
+                && let seen = &entry.seen
+                && seen.role == Role::Handoff
+                && seen.bears_node()
+                && !seen.flags.has(Flags::RETURNS)
                 && reading::hands_off(entry) == actor
                 && self.receipt_around(slot) == Some(receipt)
             {

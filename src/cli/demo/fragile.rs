@@ -89,7 +89,8 @@ impl Fragile {
 
     /// The nodes with the highest scores, and why.
     pub(super) fn table(&self, snapshot: &Snapshot, rows: usize) -> String {
-        let mut rated: Vec<(&NodeRow, &NodeRisk)> = rated(snapshot)
+        let mut rated: Vec<(&NodeRow, &NodeRisk)> = self
+            .rated(snapshot)
             .filter(|(_, risk)| risk.score > 0.0)
             .collect();
         rated.sort_by(|(_, a), (_, b)| b.score.total_cmp(&a.score));
@@ -131,7 +132,7 @@ impl Fragile {
     fn rated<'s>(
         &self,
         snapshot: &'s Snapshot,
-    ) -> impl Iterator<Item = (&'s NodeRow, &'s NodeRisk)> {
+    ) -> impl Iterator<Item = (&'s NodeRow, &'s NodeRisk)> + use<'s> {
         let findings = snapshot.analysis.nodes();
         let since = self.since.0;
         let nodes = snapshot.graph.nodes().iter().zip(findings.iter());

@@ -532,3 +532,34 @@ fn an_agent_behind_a_server_without_a_caller_is_called_by_its_service() {
         ["service:-/elsewhere -invokes-> agent:-/b x1"]
     );
 }
+
+/// E-39, B-08: of a caller that has not come nothing is known, whoever else waits for it: the agent beside the server is no
+/// stand-in of the one behind it, and the call of the server counts.
+#[test]
+fn a_missing_caller_is_not_taken_for_an_agent_that_waits_for_it_too() {
+    let missing = 9;
+    // the first to wait makes the place of the missing one
+    for order in [[0, 1, 2], [2, 0, 1], [2, 1, 0]] {
+        let mut scene = scene(100);
+        let elsewhere = scene.node(NodeKind::Service, "elsewhere");
+        let server = Sighting {
+            role: Role::TransportServer,
+            node: elsewhere,
+            service: elsewhere,
+            ..scene.neutral(1, missing)
+        };
+        let behind = Sighting {
+            service: elsewhere,
+            ..scene.span(2, 1, NodeKind::Agent, "a")
+        };
+        let beside = scene.span(3, missing, NodeKind::Agent, "a");
+        let spans = [server, behind, beside];
+        scene.pair(&order.map(|at: usize| spans[at]));
+        let sums = orders::sums(&mut scene);
+        let [calls, fallback, provisional, entries] = [1, 1, 0, 1];
+        assert_eq!(
+            sums["service:-/elsewhere"][..4],
+            [calls, fallback, provisional, entries]
+        );
+    }
+}
