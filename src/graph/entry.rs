@@ -47,7 +47,8 @@ pub(crate) struct Context {
     pub(crate) model: Slot,
     /// The span of a call that it lies in: the outermost of one service's, an MCP client's before what carries it.
     pub(crate) via: Slot,
-    /// The step that it lies in, nothing that acts between (K-18).
+    /// The step that it lies in, nothing that acts between (K-18), and nothing of which that depends on whether the step is an
+    /// agent: that is what the models in it decide.
     pub(crate) step: Slot,
     /// The service of the parent; [`NO_NODE`] where there is no parent to be seen.
     pub(crate) above: NodeId,
@@ -303,8 +304,8 @@ impl Entry {
         let mut through = self.context;
         through.is_received &= !self.is_sent();
         match self.seen.role {
-            Role::Actor if self.is_served_tool() => {}
-            Role::Actor | Role::McpServer => return self.of_actor(slot),
+            Role::Actor if self.is_served_tool() => through.step = NONE,
+            Role::Actor | Role::McpServer => return self.of_actor(slot, at),
             Role::Step if self.has(Flags::TURN) && self.turn.node != NO_NODE => {
                 return Context::of_turn(&self.seen, self.turn.node);
             }
@@ -331,12 +332,14 @@ impl Entry {
                     ..Context::of_service(self.seen.service)
                 };
             }
+            Role::TransportServer if !self.is_inside() => through.step = NONE,
             Role::McpClient if !self.is_carried_by(Role::McpClient, slot, &at) => {
                 if self.seen.bears_node() {
                     through = Context::of(&self.seen);
                 }
                 through.via = slot;
             }
+            Role::McpClient if self.seen.bears_node() => through.step = NONE,
             Role::TransportClient | Role::Leaf if !self.is_carried(slot, &at) => {
                 through.via = slot;
             }
@@ -353,8 +356,8 @@ impl Entry {
 
     /// Below the work of its node, if it bears one.
     #[inline(always)]
-    fn of_actor(&self, slot: Slot) -> Context {
-        let through = self.context;
+    fn of_actor<'t>(&self, slot: Slot, at: impl Fn(Slot) -> &'t Sighting) -> Context {
+        let mut through = self.context;
         if !self.seen.bears_node() {
             return through;
         }
@@ -369,6 +372,9 @@ impl Entry {
             };
         }
         if is_nameless && self.is_default_wrapper() {
+            if through.step != NONE && at(through.step).service != self.seen.service {
+                through.step = NONE;
+            }
             return through;
         }
         let is_remote = self.seen.flags.has(Flags::REMOTE);

@@ -21,21 +21,24 @@ struct Scene {
     totals: Totals,
 }
 
-fn scene(spans: usize) -> Scene {
-    let interner = Arc::new(Interner::new(InternLimits {
-        nodes: 10_000,
-        edges: 10_000,
-    }));
-    let settings = ShardSettings {
+fn settings(spans: usize) -> ShardSettings {
+    ShardSettings {
         seed: 7,
         spans,
         t_orphan: Duration::from_secs(60),
         t_pair: Duration::from_secs(10),
         t_keep: Duration::from_secs(3_600),
         walk: WalkSettings::default(),
-    };
+    }
+}
+
+fn scene(spans: usize) -> Scene {
+    let interner = Arc::new(Interner::new(InternLimits {
+        nodes: 10_000,
+        edges: 10_000,
+    }));
     Scene {
-        shard: Shard::new(settings, Arc::clone(&interner)),
+        shard: Shard::new(settings(spans), Arc::clone(&interner)),
         totals: Totals::new(Arc::clone(&interner)),
         interner,
     }
@@ -562,4 +565,76 @@ fn a_missing_caller_is_not_taken_for_an_agent_that_waits_for_it_too() {
             [calls, fallback, provisional, entries]
         );
     }
+}
+
+/// K-18, B-08: what a step calls itself does not change with what the step is. Else it were an agent where it is none, and
+/// none where it is one, and the end a matter of who came last.
+#[test]
+fn a_step_is_no_agent_by_a_model_that_something_else_calls() {
+    let scene = scene(100);
+    let service = |name| scene.node(NodeKind::Service, name);
+    let of = |role, span| Sighting { role, ..span };
+    let at = |name, span| Sighting {
+        service: service(name),
+        ..span
+    };
+    let step = |id, parent| of(Role::Step, scene.span(id, parent, NodeKind::Agent, "x"));
+    let mcp_call = |id, parent| of(Role::McpClient, scene.span(id, parent, NodeKind::Tool, "y"));
+    let server = Sighting {
+        role: Role::TransportServer,
+        node: service("t"),
+        ..at("t", scene.neutral(3, 2))
+    };
+    let nameless = Sighting {
+        flags: Flags::DEFAULT_AGENT,
+        ..scene.span(3, 2, NodeKind::Agent, "graph")
+    };
+    let mcp_server = of(
+        Role::McpServer,
+        scene.span(1, 0, NodeKind::McpServer, "files"),
+    );
+    let served = Sighting {
+        name: mcp_server.name,
+        ..scene.span(3, 2, NodeKind::Tool, "read")
+    };
+    let agent = scene.span(1, 0, NodeKind::Agent, "a");
+    for [outer, between, inner] in [
+        [mcp_call(1, 0), at("u", step(2, 1)), server],
+        [mcp_call(1, 0), step(2, 1), mcp_call(3, 2)],
+        [mcp_server, step(2, 1), served],
+        [agent, at("u", step(2, 1)), nameless],
+    ] {
+        let model = scene.span(4, 3, NodeKind::Model, "m");
+        let spans = [outer, between, inner, model];
+        let shown = orders_of(&spans).map(|order| settled_in(&scene, &order));
+        let shown: std::collections::BTreeSet<_> = shown.collect();
+        assert_eq!(shown.len(), 1, "{shown:#?}");
+        let edges = shown.into_iter().flatten().collect::<String>();
+        assert!(
+            edges.contains("model:-/m") && !edges.contains("agent:-/x"),
+            "{edges}"
+        );
+    }
+}
+
+/// The spans in each order.
+fn orders_of(spans: &[Sighting; 4]) -> impl Iterator<Item = [Sighting; 4]> + '_ {
+    (0..256_usize).filter_map(|number| {
+        let places = [number / 64, number / 16 % 4, number / 4 % 4, number % 4];
+        let is_order = (0..4).all(|place| places.contains(&place));
+        is_order.then(|| places.map(|place| spans[place]))
+    })
+}
+
+/// What spans come to in a shard of their own, which knows the nodes of another.
+fn settled_in(known: &Scene, spans: &[Sighting]) -> Vec<String> {
+    let mut scene = Scene {
+        shard: Shard::new(settings(100), Arc::clone(&known.interner)),
+        totals: Totals::new(Arc::clone(&known.interner)),
+        interner: Arc::clone(&known.interner),
+    };
+    scene.pair(spans);
+    let mut edges = scene.settled();
+    edges.sort();
+    edges
 }
