@@ -6,15 +6,16 @@
 //!    whose queue nobody in sight fills is one too, since its work begins there; one whose queue is filled in sight is not:
 //!    what goes on over a queue is no part of the request that filled it (`detection` §7).
 //!
-//! A queue is none. Requests are recent ones, weighted by age; shares are those of a realm (R-GRA-7), equal where all have
-//! been idle for so long that nothing is left to weigh.
+//! A queue is none, nor is a node through which no settled request came lately while some came elsewhere. Requests are
+//! recent ones, weighted by age; shares are those of a realm (R-GRA-7), equal where all have been idle for so long that
+//! nothing is left to weigh.
 
 use crate::analysis::findings::Entry;
 use crate::analysis::structure::Structure;
 use crate::analysis::weights::{NodeWeights, Weights};
 use crate::graph::Row;
 use crate::scan::{EdgeKind, NodeKind};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How much of the traffic may have moved before shares are adopted anew: they feed everything else.
 const SLACK: f32 = 0.02;
@@ -141,8 +142,21 @@ impl Traffic {
             entries.push(entry(*row, if own > 0.0 { own } else { busiest }));
         }
         entries.sort_unstable_by_key(|entry| entry.row);
-        entries
+        without_idle(structure, entries)
     }
+}
+
+/// Leaves out those through which nothing came lately, in realms where something did: among them who is only seen to call
+/// for now, because the span above has not come (B-03).
+fn without_idle(structure: &Structure, mut entries: Vec<Entry>) -> Vec<Entry> {
+    let realm = |row: Row| structure.nodes().get(row as usize).map(|node| node.realm);
+    let busy: HashSet<Option<u32>> = entries
+        .iter()
+        .filter(|entry| entry.requests > 0.0)
+        .map(|entry| realm(entry.row))
+        .collect();
+    entries.retain(|entry| entry.requests > 0.0 || !busy.contains(&realm(entry.row)));
+    entries
 }
 
 /// Says what each entry's requests are of all of its realm.
@@ -190,6 +204,34 @@ mod tests {
 
     fn link(from: Row, to: Row, kind: EdgeKind) -> Link {
         Link { from, to, kind }
+    }
+
+    /// Services 0 and 2 call agents; the second one's calls are drawn for now only.
+    #[test]
+    fn who_is_only_seen_to_call_for_now_is_no_entry_beside_others() {
+        let (service, agent) = (node(NodeKind::Service, 0), node(NodeKind::Agent, 0));
+        let links = [(0, 1), (2, 3)].map(|(from, to)| link(from, to, EdgeKind::Invokes));
+        let structure = Structure::new(vec![service, agent, service, agent], links.to_vec());
+        let calls = |calls| EdgeWeights {
+            calls,
+            ..EdgeWeights::default()
+        };
+        let mut weights = Weights {
+            nodes: vec![NodeWeights::default(); 4],
+            edges: vec![calls(30.0), calls(0.0)],
+            follows: Vec::new(),
+        };
+        let mut traffic = Traffic::new(&structure);
+        let mut entries = |weights: &Weights| {
+            traffic.weigh(&structure, weights);
+            let rows = traffic.entries().iter().map(|entry| entry.row);
+            rows.collect::<Vec<Row>>()
+        };
+        assert_eq!(entries(&weights), [0]);
+        weights.edges[1] = calls(1.0);
+        assert_eq!(entries(&weights), [0, 2]);
+        weights.edges.fill(calls(0.0));
+        assert_eq!(entries(&weights), [0, 2], "idle all over");
     }
 
     /// Service 0 calls agent 1, which fills queue 2 for service 3; service 5 reads queue 4, which nobody fills.

@@ -14,6 +14,9 @@ use std::time::Duration;
 /// Before this the graph is too young to say what depends on what.
 const SETTLED: Duration = Duration::from_secs(8);
 
+/// How many are named in a line.
+const MOST: usize = 5;
+
 /// How many looks in a row must agree before it is told.
 const LOOKS: u32 = 3;
 
@@ -62,13 +65,14 @@ impl Fragile {
         for row in &gone {
             self.told.remove(&row.record.node);
         }
-        let mut lines: Vec<String> = new.into_iter().map(|(row, risk)| spof(row, risk)).collect();
-        lines.extend(gone.into_iter().map(|row| {
-            format!(
-                "✓ {} is no single point of failure: its callers go on without it",
-                name(row)
-            )
-        }));
+        let mut lines: Vec<String> = spofs(&new).into_iter().collect();
+        if !gone.is_empty() {
+            let names: Vec<String> = gone.into_iter().take(MOST).map(name).collect();
+            lines.push(format!(
+                "✓ no single point of failure after all, callers go on without: {}",
+                names.join(", ")
+            ));
+        }
         for cycle in snapshot.analysis.cycles() {
             lines.extend(self.cycle(cycle, snapshot));
         }
@@ -140,19 +144,30 @@ impl Fragile {
     }
 }
 
-fn spof(row: &NodeRow, risk: &NodeRisk) -> String {
-    format!(
-        "! single point of failure{}: {} {}, {:.0} % of the traffic fails with it, risk {:.1} of 10",
-        if risk.is_proven {
-            ""
-        } else {
-            ", as far as is seen"
-        },
-        row.record.key.kind.as_str(),
-        name(row),
-        100.0 * risk.spof_share,
-        risk.score
-    )
+/// The new single points of failure, those that take most along first.
+fn spofs(new: &[(&NodeRow, &NodeRisk)]) -> Option<String> {
+    let told = new.iter().take(MOST).map(|(row, risk)| {
+        format!(
+            "{} {} ({:.0} % of the traffic{})",
+            row.record.key.kind.as_str(),
+            name(row),
+            100.0 * risk.spof_share,
+            if risk.is_proven { ", proven" } else { "" }
+        )
+    });
+    let told: Vec<String> = told.collect();
+    let rest = new.len().saturating_sub(MOST);
+    let more = if rest > 0 {
+        format!(" and {rest} more")
+    } else {
+        String::new()
+    };
+    let (first, plural) = (told.first()?, told.len() > 1);
+    Some(if plural {
+        format!("! single points of failure: {}{more}", told.join(", "))
+    } else {
+        format!("! single point of failure: {first}")
+    })
 }
 
 /// Its two largest terms.
