@@ -59,6 +59,12 @@ impl Term {
 /// The terms of a node, by [`Term`]; each between 0 and 1.
 pub type Terms = [f32; Term::COUNT];
 
+/// A figure as all outputs show it, to thousandths, so that it is the same number on a span, in a metric and in an answer.
+#[must_use]
+pub fn shown(figure: f32) -> f64 {
+    (f64::from(figure) * 1e3).round() / 1e3
+}
+
 /// What fails with a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Blast {

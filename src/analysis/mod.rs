@@ -34,7 +34,7 @@ mod weights;
 mod windows;
 
 pub use analyst::Analyst;
-pub use findings::{Analysis, Blast, Cycle, Entry, NodeRisk, SystemTerm, Term, Terms};
+pub use findings::{Analysis, Blast, Cycle, Entry, NodeRisk, SystemTerm, Term, Terms, shown};
 pub use hardness::{Class, Hardness};
 pub use risk::{RiskSettings, RiskWeights};
 pub use structure::{EdgeRow, Link, Node, Structure};

@@ -1,6 +1,7 @@
 //! Recorded requests through all clocks.
 
 use super::*;
+use crate::analysis::shown;
 use crate::graph::GraphSnapshot;
 use crate::scan::Sighting;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -382,4 +383,61 @@ proptest! {
         let scanned = scan(GuardSettings::default(), batches);
         prop_assert_eq!(by_key(&scanned.snapshot.graph), by_key(&expected.snapshot.graph));
     }
+}
+
+/// R-STR-5, R-GRA-5: once a node's risk is known its spans are told of it, by the numbers that everybody reads.
+#[test]
+fn spans_are_told_the_published_risk_of_their_node() {
+    let guard = Guard::new(GuardSettings::default());
+    let (mut worker, mut settler, mut ticker) = (guard.worker(), guard.settler(), guard.ticker());
+    for request in requests(ADK) {
+        let ingested = guard.ingest(&mut worker, &request, 100).unwrap();
+        settler.settle(&ingested.sightings[0], Nanos(u64::MAX));
+    }
+    settler.flush();
+    assert!(guard.tick(&mut ticker, [&settler.collect(Nanos(u64::MAX))]));
+    let snapshot = guard.published();
+    let rated = snapshot.graph.nodes().iter().zip(snapshot.analysis.nodes());
+    let rated: BTreeMap<&str, _> = rated.map(|(row, risk)| (&*row.record.id, risk)).collect();
+    let mut told = 0;
+    for request in requests(ADK) {
+        let enriched = guard.ingest(&mut worker, &request, 100).unwrap().bytes;
+        // what is there already is replaced, not doubled
+        let enriched = guard.ingest(&mut worker, &enriched, 100).unwrap().bytes;
+        let request = ExportTraceServiceRequest::decode(enriched).unwrap();
+        let scopes = request.resource_spans.iter().flat_map(|r| &r.scope_spans);
+        for span in scopes.flat_map(|scope| &scope.spans) {
+            let all = |key: &str| {
+                let values = span.attributes.iter().filter(|a| a.key == key);
+                values
+                    .filter_map(|a| a.value.clone()?.value)
+                    .collect::<Vec<_>>()
+            };
+            let ids = all(semconv::AGENTGUARD_NODE_ID);
+            let [any_value::Value::StringValue(id)] = &ids[..] else {
+                assert!(ids.is_empty(), "{ids:?}");
+                continue;
+            };
+            let risk = rated[&**id];
+            told += 1;
+            for (key, value) in [
+                (
+                    semconv::AGENTGUARD_RISK_SCORE,
+                    any_value::Value::DoubleValue(shown(risk.score)),
+                ),
+                (
+                    semconv::AGENTGUARD_SPOF,
+                    any_value::Value::BoolValue(risk.is_spof),
+                ),
+                (
+                    semconv::AGENTGUARD_BLAST_RADIUS,
+                    any_value::Value::DoubleValue(shown(risk.blast.share)),
+                ),
+            ] {
+                assert_eq!(all(key), [value], "{id} {key}");
+            }
+        }
+    }
+    assert_eq!(told, 50);
+    assert!(rated.values().any(|risk| risk.is_spof && risk.score > 1.0));
 }

@@ -11,7 +11,7 @@
 
 use crate::analysis::{
     Analysis, Analyst, EdgeWeights, Follow, Link, Node, NodeRisk, NodeWeights, Recent,
-    RiskSettings, Structure, Tally, Touched, Weights, Windows,
+    RiskSettings, Structure, Tally, Touched, Weights, Windows, shown,
 };
 use crate::base::{EdgeId, Nanos, NodeId, Pages};
 use crate::graph::{
@@ -264,14 +264,9 @@ fn tally(counts: Option<&Counts>) -> Tally {
     })
 }
 
-/// What a span is told of its node's risk: hundredths of the score, and thousandths of the traffic.
-fn said(risk: &NodeRisk) -> (u32, bool, u32) {
-    let round = |value: f32, to: f32| (value * to).round().max(0.0) as u32;
-    (
-        round(risk.score, 100.0),
-        risk.is_spof,
-        round(risk.blast.share, 1_000.0),
-    )
+/// What a span is told of its node's risk: the score, whether it is a single point of failure, and the share of traffic.
+fn said(risk: &NodeRisk) -> (f64, bool, f64) {
+    (shown(risk.score), risk.is_spof, shown(risk.blast.share))
 }
 
 /// What the node's spans are given, encoded for the splice; what is not known is left out.
@@ -282,15 +277,9 @@ fn attributes(node: &NodeRow, risk: Option<&NodeRisk>) -> Arc<[u8]> {
     let (score, is_spof, share) = said(risk);
     let mut out = node.record.attributes.to_vec();
     for (key, value) in [
-        (
-            semconv::AGENTGUARD_RISK_SCORE,
-            NewValue::Double(f64::from(score) / 100.0),
-        ),
+        (semconv::AGENTGUARD_RISK_SCORE, NewValue::Double(score)),
         (semconv::AGENTGUARD_SPOF, NewValue::Bool(is_spof)),
-        (
-            semconv::AGENTGUARD_BLAST_RADIUS,
-            NewValue::Double(f64::from(share) / 1_000.0),
-        ),
+        (semconv::AGENTGUARD_BLAST_RADIUS, NewValue::Double(share)),
     ] {
         encode_span_attribute(&mut out, key, value);
     }

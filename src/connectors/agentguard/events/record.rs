@@ -2,7 +2,7 @@
 
 use super::super::identity::{any, flag, number, text, texts, whole};
 use super::EventKind;
-use crate::analysis::NodeRisk;
+use crate::analysis::{NodeRisk, shown};
 use crate::base::{Nanos, TraceId};
 use crate::graph::{Counts, EdgeRow, NodeRow};
 use crate::otlp::semconv;
@@ -69,7 +69,7 @@ pub(super) fn edge_discovered(
 
 /// A node with which entries fail for certain.
 pub(super) fn spof_detected(node: &NodeRow, risk: &NodeRisk, when: When) -> LogRecord {
-    let share = f64::from(risk.spof_share);
+    let share = shown(risk.spof_share);
     let sentence = format!(
         "{} is a single point of failure: {} of the traffic that comes in fails with it{}",
         subject(node),

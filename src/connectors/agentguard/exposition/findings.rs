@@ -10,7 +10,7 @@ use super::super::metrics::{
 };
 use super::families::{Families, number};
 use super::labels::{Name, NodeLabels};
-use crate::analysis::{NodeRisk, Term};
+use crate::analysis::{NodeRisk, Term, shown as figure};
 use crate::guard::Snapshot;
 use crate::telemetry::MetricDef;
 use std::collections::BTreeMap;
@@ -32,14 +32,14 @@ pub(super) fn write(
     let (rows, left_out) = select(snapshot, limit);
     write_names(&rows, realms, families);
     each(&RISK_SCORE, &rows, realms, families, |risk| {
-        Some(f64::from(risk.score))
+        Some(figure(risk.score))
     });
     families.family(&RISK_TERM);
     for (labels, risk) in found(&rows) {
         let mut pairs = labels.pairs(realms);
         for (term, ratio) in Term::ALL.iter().zip(risk.terms) {
             pairs.push(("term", term.as_str()));
-            families.gauge(&RISK_TERM, &pairs, ratio.into());
+            families.gauge(&RISK_TERM, &pairs, figure(ratio));
             pairs.pop();
         }
     }
@@ -47,10 +47,10 @@ pub(super) fn write(
         Some(f64::from(u8::from(risk.is_spof)))
     });
     each(&SPOF_SHARE, &rows, realms, families, |risk| {
-        Some(risk.spof_share.into())
+        Some(figure(risk.spof_share))
     });
     each(&BLAST_RADIUS, &rows, realms, families, |risk| {
-        Some(risk.blast.share.into())
+        Some(figure(risk.blast.share))
     });
     families.family(&DEPENDENTS);
     for (labels, risk) in found(&rows) {
@@ -66,7 +66,7 @@ pub(super) fn write(
         }
     }
     each(&ENTRY_SHARE, &rows, realms, families, |risk| {
-        (risk.entry_share > 0.0).then(|| risk.entry_share.into())
+        (risk.entry_share > 0.0).then(|| figure(risk.entry_share))
     });
     write_system(snapshot, families);
     left_out
@@ -131,7 +131,7 @@ fn write_system(snapshot: &Snapshot, families: &mut dyn Families) {
     let in_cycles: usize = cycles.iter().map(|cycle| cycle.rows.len()).sum();
     let count = |n: usize| number(i64::try_from(n).unwrap_or(i64::MAX));
     let values = [
-        (&SYSTEM_RISK, f64::from(analysis.system())),
+        (&SYSTEM_RISK, figure(analysis.system())),
         (&CYCLES, count(cycles.len())),
         (&CYCLE_NODES, count(in_cycles)),
     ];
