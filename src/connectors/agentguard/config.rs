@@ -32,7 +32,7 @@ pub struct AgentGuardConfig {
     pub max_edges: usize,
     /// Requests that may wait for a shard; the next one is pushed back to its sender.
     pub inbox_requests: usize,
-    /// Spans that may wait for a shard. A waiting span takes 104 bytes.
+    /// Spans that may wait for a shard. A waiting span takes 128 bytes.
     pub inbox_spans: usize,
     /// How long a trace without progress waits for a missing parent before its calls are drawn from a fallback source.
     #[serde(with = "crate::base::duration")]

@@ -59,7 +59,7 @@ const UNPAIRED: MetricDef = MetricDef::counter(
 .labels(&["connector"]);
 const OVERFLOW: MetricDef = MetricDef::counter(
     "agentguard_graph_overflow_total",
-    "Sightings counted at an overflow node or edge, because the bound was reached.",
+    "Look-ups of names and edges that found no room and count at an overflow node or edge; a worker remembers what it looked up.",
 )
 .labels(&["connector", "what"]);
 const EXPIRED: MetricDef = MetricDef::counter(
