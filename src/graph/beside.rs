@@ -336,11 +336,7 @@ impl Shard {
         let mut tools = self.spans_of(trace, is_actor, |entry| {
             entry.seen.kind == NodeKind::Tool && entry.seen.bears_node() && lasts(entry)
         });
-        if tools.is_empty() {
-            return tools;
-        }
-        let busy = self.busy(trace);
-        tools.retain(|tool| !busy.contains(tool));
+        tools.retain(|tool| !self.is_busy(*tool));
         let length = |slot: &Slot| {
             let seen = self.seen(*slot);
             (seen.end - seen.start, seen.start, seen.span)
@@ -350,20 +346,17 @@ impl Shard {
         tools
     }
 
-    /// The spans of a trace below which anything is done.
-    fn busy(&self, trace: Slot) -> HashSet<Slot> {
-        let mut busy = HashSet::new();
-        for slot in self.spans_of(trace, |role| role != Role::Neutral, |_| true) {
-            let mut at = self.table.links(slot).parent;
-            while at != NONE && busy.insert(at) {
-                let entry = self.table.come(at);
-                if entry.is_some_and(|entry| entry.seen.role != Role::Neutral) {
-                    break;
-                }
-                at = self.table.links(at).parent;
+    /// Whether anything is done below a span.
+    fn is_busy(&self, slot: Slot) -> bool {
+        let mut below = Vec::new();
+        self.table.push_children(slot, &mut below);
+        while let Some(slot) = below.pop() {
+            if self.table.links(slot).role != Role::Neutral {
+                return true;
             }
+            self.table.push_children(slot, &mut below);
         }
-        busy
+        false
     }
 
     /// O-16: how an agent's span ended counts for the tool that it is, and for its stand-in elsewhere.
