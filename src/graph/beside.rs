@@ -138,15 +138,21 @@ impl Shard {
         }
     }
 
-    /// The spans of a trace of which something holds.
-    fn spans_of(&self, trace: Slot, holds: impl Fn(&Entry) -> bool) -> Vec<Slot> {
+    /// The spans of a trace with roles that are asked for of which something holds.
+    fn spans_of(
+        &self,
+        trace: Slot,
+        is_asked_for: impl Fn(Role) -> bool,
+        holds: impl Fn(&Entry) -> bool,
+    ) -> Vec<Slot> {
         let mut found = Vec::new();
         let mut slot = self.table.trace(trace).first;
         while slot != NONE {
-            if self.table.come(slot).is_some_and(&holds) {
+            let links = self.table.links(slot);
+            if links.is_present && is_asked_for(links.role) && holds(self.table.entry(slot)) {
                 found.push(slot);
             }
-            slot = self.table.links(slot).next_in_trace;
+            slot = links.next_in_trace;
         }
         found
     }
@@ -166,7 +172,7 @@ impl Shard {
     /// K-44: gives each step of a workflow's run the agent whose turn it is: by what it was given, else by what was seen
     /// last before it, else by what it gave back.
     fn take_steps(&mut self, trace: Slot) {
-        let steps = self.spans_of(trace, |entry| entry.seen.flags.has(Flags::TURN));
+        let steps = self.spans_of(trace, |_| true, |entry| entry.seen.flags.has(Flags::TURN));
         let place = |slot: Slot| {
             let entry = self.table.entry(slot);
             Place {
@@ -230,7 +236,8 @@ impl Shard {
     /// E-39: opens the servers' spans through which an agent's stand-in reaches that agent; says who reaches whom.
     fn open_doors(&mut self, trace: Slot) -> Vec<Pair> {
         let (mut pairs, mut doors) = (Vec::new(), HashSet::new());
-        for agent in self.spans_of(trace, is_activation) {
+        let may_act = |role| matches!(role, Role::Actor | Role::Step);
+        for agent in self.spans_of(trace, may_act, is_activation) {
             let mut passed = Vec::new();
             let mut at = self.table.links(agent).parent;
             for _ in 0..MOST_STEPS {
@@ -262,7 +269,8 @@ impl Shard {
                 pairs.push((at, agent));
             }
         }
-        for slot in self.spans_of(trace, |entry| entry.seen.role == Role::TransportServer) {
+        let is_server = |role| role == Role::TransportServer;
+        for slot in self.spans_of(trace, is_server, |entry| entry.is_door || !doors.is_empty()) {
             let is_door = doors.contains(&slot);
             if self.table.entry(slot).is_door != is_door {
                 self.reread(slot, |entry| entry.is_door = is_door);
@@ -273,30 +281,23 @@ impl Shard {
 
     /// E-19: gives agents that nobody in particular runs to the shortest tool around them in time, if that does nothing else.
     fn house_strays(&mut self, trace: Slot) {
-        let lasts = |entry: &Entry| entry.seen.start < entry.seen.end;
         let is_stray = |entry: &Entry| {
             is_activation(entry)
-                && entry.seen.role == Role::Actor
                 && !entry.seen.flags.has(Flags::HANDED)
                 && !entry.is_default_wrapper()
         };
-        let mut strays = self.spans_of(trace, is_stray);
+        let mut strays = self.spans_of(trace, is_actor, is_stray);
         strays.retain(|stray| self.table.links(*stray).parent != NONE);
         strays.truncate(MOST);
-        let busy = self.busy(trace);
-        let mut tools = self.spans_of(trace, |entry| {
-            entry.seen.role == Role::Actor
-                && entry.seen.kind == NodeKind::Tool
-                && entry.seen.bears_node()
-                && lasts(entry)
-        });
-        tools.retain(|tool| !busy.contains(tool));
-        let length = |slot: &Slot| {
-            let seen = self.seen(*slot);
-            (seen.end - seen.start, seen.start, seen.span)
+        let may_be_housed = |stray: &Slot| {
+            let entry = self.table.entry(*stray);
+            entry.context.is_weak() && lasts(entry)
         };
-        tools.sort_unstable_by_key(length);
-        tools.truncate(MOST);
+        let tools = if strays.iter().any(may_be_housed) {
+            self.idle_tools(trace)
+        } else {
+            Vec::new()
+        };
         for stray in strays {
             let entry = self.table.entry(stray);
             let (seen, context) = (entry.seen, entry.context);
@@ -330,26 +331,38 @@ impl Shard {
         }
     }
 
-    /// The spans of a trace below which anything is done.
-    fn busy(&self, trace: Slot) -> HashSet<Slot> {
-        let mut busy = HashSet::new();
-        for slot in self.spans_of(trace, |entry| entry.seen.role != Role::Neutral) {
-            let mut at = self.table.links(slot).parent;
-            while at != NONE && busy.insert(at) {
-                let entry = self.table.come(at);
-                if entry.is_some_and(|entry| entry.seen.role != Role::Neutral) {
-                    break;
-                }
-                at = self.table.links(at).parent;
+    /// The tools' spans of a trace that last and below which nothing is done, the shortest first.
+    fn idle_tools(&self, trace: Slot) -> Vec<Slot> {
+        let mut tools = self.spans_of(trace, is_actor, |entry| {
+            entry.seen.kind == NodeKind::Tool && entry.seen.bears_node() && lasts(entry)
+        });
+        tools.retain(|tool| !self.is_busy(*tool));
+        let length = |slot: &Slot| {
+            let seen = self.seen(*slot);
+            (seen.end - seen.start, seen.start, seen.span)
+        };
+        tools.sort_unstable_by_key(length);
+        tools.truncate(MOST);
+        tools
+    }
+
+    /// Whether anything is done below a span.
+    fn is_busy(&self, slot: Slot) -> bool {
+        let mut below = Vec::new();
+        self.table.push_children(slot, &mut below);
+        while let Some(slot) = below.pop() {
+            if self.table.links(slot).role != Role::Neutral {
+                return true;
             }
+            self.table.push_children(slot, &mut below);
         }
-        busy
+        false
     }
 
     /// O-16: how an agent's span ended counts for the tool that it is, and for its stand-in elsewhere.
     fn carry_outcomes(&mut self, trace: Slot, mut pairs: Vec<Pair>) {
         let is_folded = |entry: &Entry| matches!(entry.counted, Counted::Alias(_));
-        for agent in self.spans_of(trace, is_folded) {
+        for agent in self.spans_of(trace, |_| true, is_folded) {
             let Counted::Alias(alias) = self.table.entry(agent).counted else {
                 continue;
             };
@@ -375,7 +388,7 @@ impl Shard {
                 break;
             }
         }
-        for slot in self.spans_of(trace, |entry| entry.seen.role == Role::Actor) {
+        for slot in self.spans_of(trace, is_actor, |_| true) {
             let outcome = inside.get(&slot).copied().unwrap_or_default();
             if self.table.entry(slot).turn.outcome != outcome {
                 self.recount(slot, |entry| entry.turn.outcome = outcome);
@@ -393,7 +406,7 @@ impl Shard {
         let entry = self.table.entry(agent);
         if entry.turn.is_one {
             let inner = &entry.seen;
-            let tools = self.spans_of(self.table.links(agent).trace, is_tool);
+            let tools = self.spans_of(self.table.links(agent).trace, is_actor, is_tool);
             let around = tools.into_iter().filter(|tool| {
                 let tool = self.seen(*tool);
                 tool.start <= inner.start && inner.end <= tool.end
@@ -418,25 +431,43 @@ impl Shard {
 
     /// T-06: tokens on an agent's span count where no model below it says any.
     fn find_totals(&mut self, trace: Slot) {
-        let mut told = HashSet::new();
         let says = |entry: &Entry| entry.seen.flags.has(Flags::TOKENS);
-        for model in self.spans_of(trace, |entry| entry.seen.role == Role::Model && says(entry)) {
-            let mut at = self.table.links(model).parent;
-            while at != NONE && told.insert(at) {
-                at = self.table.links(at).parent;
-            }
-        }
         let is_decider = |kind| matches!(kind, NodeKind::Agent | NodeKind::Workflow);
-        let sums = self.spans_of(trace, |entry| {
-            entry.seen.role == Role::Actor && is_decider(entry.seen.kind) && says(entry)
+        let mut sums = self.spans_of(trace, is_actor, |entry| {
+            is_decider(entry.seen.kind) && says(entry)
         });
+        let models = self.spans_of(trace, |role| role == Role::Model, says);
+        self.mark_above(&models, true);
+        sums.retain(|slot| {
+            let is_total = !self.table.links(*slot).is_marked;
+            self.table.entry(*slot).is_total != is_total
+        });
+        self.mark_above(&models, false);
         for slot in sums {
-            let is_total = !told.contains(&slot);
-            if self.table.entry(slot).is_total != is_total {
-                self.recount(slot, |entry| entry.is_total = is_total);
+            self.recount(slot, |entry| entry.is_total = !entry.is_total);
+        }
+    }
+
+    /// Marks all that stands above these spans, or takes the marks away.
+    fn mark_above(&mut self, spans: &[Slot], is_marked: bool) {
+        for span in spans {
+            let mut at = self.table.links(*span).parent;
+            while at != NONE && self.table.links(at).is_marked != is_marked {
+                let links = self.table.links_mut(at);
+                links.is_marked = is_marked;
+                at = links.parent;
             }
         }
     }
+}
+
+fn is_actor(role: Role) -> bool {
+    role == Role::Actor
+}
+
+/// Whether a span takes any time.
+fn lasts(entry: &Entry) -> bool {
+    entry.seen.start < entry.seen.end
 }
 
 /// The worse of two endings, in the order in which they are listed, all well last.

@@ -161,6 +161,7 @@ impl Shard {
                 if seen.kind == NodeKind::Agent
                     && seen.role == Role::Actor
                     && links.parent != NONE
+                    && context.standing != Standing::Waiting // what is not known yet is no sign
                     && context.is_weak() =>
             {
                 Signs::STRAY

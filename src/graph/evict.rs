@@ -43,6 +43,7 @@ impl Shard {
             if traces.is_empty() {
                 break;
             }
+            self.fetch_unread(&traces);
             for trace in &traces {
                 self.close(*trace, false);
             }

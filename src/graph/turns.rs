@@ -13,7 +13,7 @@ use crate::graph::entry::{Entry, NONE, Slot};
 use crate::graph::found::Turn;
 use crate::graph::reading::{self, Reading};
 use crate::graph::shard::Shard;
-use crate::graph::table::Trace;
+use crate::graph::table::{ABREAST, Trace};
 use crate::scan::{Flags, NO_NODE, NodeKind, Role, Sighting};
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -61,9 +61,17 @@ impl Shard {
 
     /// Looks at the turns of all traces that were stirred.
     pub(super) fn take_turns(&mut self) {
-        while let Some((slot, id)) = self.stirred.pop() {
-            // its place may be another's by now
-            if self.table.trace(slot).id == id {
+        let mut traces = Vec::with_capacity(ABREAST);
+        while !self.stirred.is_empty() {
+            let rest = self.stirred.len().saturating_sub(ABREAST);
+            for (slot, id) in self.stirred.drain(rest..) {
+                // its place may be another's by now
+                if self.table.trace(slot).id == id {
+                    traces.push(slot);
+                }
+            }
+            self.table.fetch_traces(&traces, |trace| trace.is_stirred);
+            for slot in traces.drain(..) {
                 self.take_turns_in(slot);
             }
         }
@@ -315,8 +323,9 @@ impl Shard {
         while slot != NONE {
             let links = self.table.links(slot);
             let is_call = |entry: &&Entry| entry.seen.role == Role::Model || is_activation(entry);
-            if let Some(entry) = self.table.come(slot).filter(is_call)
+            if matches!(links.role, Role::Model | Role::Actor | Role::Step)
                 && links.parent != NONE
+                && let Some(entry) = self.table.come(slot).filter(is_call)
             {
                 let seen = &entry.seen;
                 let side = (links.parent, seen.service, seen.node);

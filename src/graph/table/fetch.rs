@@ -4,8 +4,8 @@
 //!
 //! **Bounds.** A few lines of the cache for each span, and [`MOST_FOUND`] descendants of all together.
 
-use crate::graph::entry::NONE;
-use crate::graph::table::{SpanTable, hash_of};
+use crate::graph::entry::{NONE, Slot};
+use crate::graph::table::{SpanTable, Trace, hash_of};
 use crate::scan::Sighting;
 use std::hint::black_box;
 
@@ -17,6 +17,9 @@ const GENERATIONS: usize = 2;
 
 /// And how many of a batch's.
 const MOST_FOUND: usize = 4_096;
+
+/// How many spans of a trace are looked at before they are asked for.
+const MOST_OF_TRACE: usize = 128;
 
 impl SpanTable {
     /// Looks at what a batch of spans will need: their traces, their places, their parents, and slots that are free. Changes
@@ -47,6 +50,28 @@ impl SpanTable {
         }
         self.hashes = hashes;
         self.fetch_children();
+    }
+
+    /// Looks at the spans of those traces that are wanted, side by side: one after another they will be asked for soon.
+    pub(crate) fn fetch_traces(&mut self, traces: &[Slot], is_wanted: impl Fn(&Trace) -> bool) {
+        let mut cursors = std::mem::take(&mut self.cursors);
+        let wanted = traces.iter().map(|slot| self.trace(*slot));
+        let first = wanted
+            .filter(|trace| is_wanted(trace))
+            .map(|trace| trace.first);
+        cursors.extend(first.filter(|slot| *slot != NONE));
+        for _ in 0..MOST_OF_TRACE {
+            if cursors.is_empty() {
+                break;
+            }
+            cursors.retain_mut(|slot| {
+                black_box(self.entries[*slot as usize].fetch());
+                *slot = self.links(*slot).next_in_trace;
+                *slot != NONE
+            });
+        }
+        cursors.clear();
+        self.cursors = cursors;
     }
 
     /// Looks at the children of spans and at theirs, as far as they are few: those are settled anew when their parent comes.

@@ -35,7 +35,7 @@ use crate::graph::index::Index;
 use crate::graph::table::calls::Calls;
 use crate::graph::table::shelves::{EMPTY, List};
 use crate::graph::walk::Closing;
-use crate::scan::{NO_NODE, Sighting, hash};
+use crate::scan::{NO_NODE, Role, Sighting, hash};
 use std::hint::black_box;
 
 /// A trace's chain and where it stands in the lists.
@@ -90,6 +90,10 @@ pub(crate) struct Links {
     pub(crate) is_given_up: bool,
     /// Other spans tell of its call.
     pub(crate) has_call: bool,
+    /// Of a span that has come: what it is, so that those that are asked for are found without a look at the others.
+    pub(crate) role: Role,
+    /// Used while a trace is looked at, and false before and after.
+    pub(crate) is_marked: bool,
 }
 
 pub(crate) struct SpanTable {
@@ -283,6 +287,8 @@ impl SpanTable {
             is_present: false,
             is_given_up: false,
             has_call: false,
+            role: Role::Neutral,
+            is_marked: false,
         };
         let slot = place(&mut self.links, &mut self.free, links);
         if self.entries.len() < self.links.len() {
@@ -299,6 +305,7 @@ impl SpanTable {
         let links = self.links_mut(slot);
         links.is_present = true;
         links.is_given_up = false;
+        links.role = seen.role;
     }
 
     /// Hangs an entry under a parent.

@@ -65,10 +65,10 @@ pub(super) enum Readiness {
 }
 
 impl Shard {
-    /// Finds the roots of a trace to begin from.
-    pub(super) fn survey(&self, trace: Slot, found: &mut Found) -> Readiness {
+    /// Finds the roots of a trace to begin from; with `waits`, looks for clients that still wait for an answer.
+    pub(super) fn survey(&self, trace: Slot, found: &mut Found, waits: bool) -> Readiness {
         found.steps.clear();
-        let (mut spans, mut waits) = (0, false);
+        let (mut spans, mut is_waiting) = (0, false);
         let mut slot = self.table.trace(trace).first;
         while slot != NONE {
             let links = self.table.links(slot);
@@ -80,10 +80,10 @@ impl Shard {
                 });
             }
             spans += 1;
-            waits |= links.is_present && waits_for_answer(self.table.entry(slot));
+            is_waiting |= waits && links.is_present && waits_for_answer(self.table.entry(slot));
             slot = links.next_in_trace;
         }
-        match (spans > MOST_SPANS, waits) {
+        match (spans > MOST_SPANS, is_waiting) {
             (true, _) => Readiness::TooLarge,
             (_, true) => Readiness::Waits,
             _ => Readiness::Ready,

@@ -163,7 +163,10 @@ impl Shard {
         if self.table.trace(trace).closing.is_walked {
             self.table.trace_mut(trace).closing.is_walked = false;
             self.walks.stats.taken_back += 1;
-            self.walk(trace, -1);
+            let mut found = std::mem::take(&mut self.walks.found);
+            self.survey(trace, &mut found, false);
+            self.walks.found = found;
+            self.read_calls(trace, -1);
         }
     }
 
@@ -241,25 +244,32 @@ impl Shard {
         }
         self.take_turns_in(trace);
         let mut found = std::mem::take(&mut self.walks.found);
-        let readiness = self.survey(trace, &mut found);
+        let readiness = self.survey(trace, &mut found, waits);
         self.walks.found = found;
         match readiness {
-            Readiness::Waits if waits => {}
+            Readiness::Waits => {}
             Readiness::TooLarge => self.walks.stats.unread += 1,
             _ if closing.is_thinned => self.walks.stats.unread += 1,
             _ => {
                 self.table.trace_mut(trace).closing.is_walked = true;
                 self.walks.stats.made += 1;
-                self.walk(trace, 1);
+                self.read_calls(trace, 1);
             }
         }
     }
 
-    /// Adds what a trace says to the evidence, or takes it away.
-    fn walk(&mut self, trace: Slot, sign: i64) {
+    /// Has the spans of those traces fetched that `close` would walk.
+    pub(super) fn fetch_unread(&mut self, traces: &[Slot]) {
+        let walks = &self.walks;
+        self.table.fetch_traces(traces, |trace| {
+            !trace.closing.is_walked && walks.weight(trace.closing) != 0
+        });
+    }
+
+    /// Adds what a trace that was surveyed says to the evidence, or takes it away.
+    fn read_calls(&mut self, trace: Slot, sign: i64) {
         let weight = sign * self.walks.weight(self.table.trace(trace).closing);
         let mut found = std::mem::take(&mut self.walks.found);
-        self.survey(trace, &mut found);
         self.gather(trace, &mut found);
         let mut calls = std::mem::take(&mut found.calls);
         calls.sort_unstable_by_key(judge::Call::order);
