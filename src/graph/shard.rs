@@ -129,6 +129,8 @@ pub struct Shard {
     pub(super) to_remove: Vec<Slot>,
     /// Steps that became agents, or ceased to be, whose children are to be looked at.
     pub(super) woken: Vec<Slot>,
+    /// How many spans were counted anew for what was found beside them.
+    pub(super) recounts: u64,
 }
 
 impl Shard {
@@ -145,6 +147,7 @@ impl Shard {
             to_settle: Vec::new(),
             to_remove: Vec::new(),
             woken: Vec::new(),
+            recounts: 0,
             stirred: Vec::new(),
             names: Names::default(),
             echoes: Echoes::new(settings.spans),

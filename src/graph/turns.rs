@@ -21,6 +21,9 @@ use std::collections::{HashMap, HashSet};
 /// Handoffs of a trace that are looked at, and agents' spans; the rest stays as it is.
 const MOST: usize = 1_024;
 
+/// How often the rules of a trace are asked again after one of them changed something.
+const ROUNDS: usize = 8;
+
 /// Steps up from a span to an agent's.
 pub(super) const MOST_STEPS: usize = 64;
 
@@ -86,14 +89,23 @@ impl Shard {
         }
         trace.is_stirred = false;
         let (id, has_handoffs, has_twins) = (trace.id, trace.has_handoffs, trace.has_twins);
-        if has_twins {
-            self.find_twins_of(slot);
-        }
-        if self.table.trace(slot).signs.call_for_a_look() {
-            self.look_beside(slot);
-        }
-        if has_handoffs {
-            self.take_turns_of(slot);
+        // what one rule finds another may stand on; where only one speaks, once is enough
+        for _ in 0..ROUNDS {
+            let before = self.recounts;
+            if has_twins {
+                self.find_twins_of(slot);
+            }
+            let signs = self.table.trace(slot).signs;
+            if signs.call_for_a_look() {
+                self.look_beside(slot);
+            }
+            if has_handoffs {
+                self.take_turns_of(slot);
+            }
+            let speak_to_each_other = has_handoffs || has_twins || signs.has(Signs::FOLDED);
+            if self.recounts == before || !speak_to_each_other {
+                break;
+            }
         }
         if self.table.trace(slot).signs.has(Signs::LINKED) {
             self.links.stirred.push(id);
@@ -282,6 +294,7 @@ impl Shard {
     }
 
     pub(super) fn recount(&mut self, slot: Slot, change: impl FnOnce(&mut Entry)) {
+        self.recounts += 1;
         let trace = self.table.links(slot).trace;
         self.reopen(trace);
         self.take_back(slot);
