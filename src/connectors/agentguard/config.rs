@@ -24,7 +24,7 @@ pub struct AgentGuardConfig {
     pub tick_interval: Duration,
     /// Threads that pair spans, each with tables of its own; 1 to 64. One is enough for two cores.
     pub shards: usize,
-    /// Spans held for pairing, by all shards together; at least 1024. A span takes about 290 bytes, touched as it is used.
+    /// Spans held for pairing, by all shards together; at least 1024. A span takes about 400 bytes, touched as it is used.
     pub max_spans: usize,
     /// Nodes known at one time; what comes beyond is counted in one node a kind named `_overflow`.
     pub max_nodes: usize,
